@@ -1,0 +1,1 @@
+"""The vocabulary of few-step sampling: processes, predictions, timestep grids, noise levels."""

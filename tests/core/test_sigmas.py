@@ -1,0 +1,83 @@
+import pytest
+from oracles.network import SIGMAS
+
+from fewstep.diffusion.sigmas import (
+    flow_table,
+    flow_trailing,
+    from_timesteps,
+    shifted,
+    sigma_table,
+)
+from fewstep.diffusion.timesteps import trailing
+
+
+def test_table_is_that_of_stable_diffusion():
+    table = sigma_table()
+    assert len(table) == 1000
+    # the published range of SD 1.5 and SDXL
+    assert table[0] == pytest.approx(0.0292, abs=5e-5)
+    assert table[999] == pytest.approx(14.6146, abs=5e-5)
+    assert table == pytest.approx(SIGMAS.tolist(), rel=1e-12)
+
+
+def test_a_shorter_table_has_the_first_and_last_beta():
+    first, second = sigma_table(2, first_beta=0.5, last_beta=0.75)
+    # alpha_bar 0.5, then 0.5 * 0.25
+    assert first == pytest.approx(1.0)
+    assert second == pytest.approx(7.0**0.5)
+
+
+def test_levels_are_looked_up_at_whole_timesteps_and_end_clean():
+    table = sigma_table()
+    assert from_timesteps([999, 499], table) == [table[999], table[499], 0.0]
+    assert from_timesteps([2, 0], [0.5, 1, 2]) == [2.0, 0.5, 0.0]
+
+
+def test_shift_moves_levels_towards_noise():
+    assert shifted(0.5, 3.0) == 0.75
+    assert shifted(0.25, 1.0) == 0.25
+    assert shifted(1.0, 7.0) == 1.0
+    assert shifted(0.0, 7.0) == 0.0
+
+
+def test_flow_levels_are_exact_fractions_before_the_shift():
+    assert flow_trailing(4) == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert flow_trailing(3) == [1.0, 2 / 3, 1 / 3, 0.0]
+    # shift 5 as published for 4-step Wan and Qwen students
+    assert flow_trailing(4, 5.0) == pytest.approx([1.0, 0.9375, 5 / 6, 0.625, 0.0])
+
+
+def test_flow_strength_keeps_a_tail_of_the_levels():
+    assert flow_trailing(4, 5.0, denoise=0.5) == flow_trailing(4, 5.0)[2:]
+    for steps in (2, 4, 8):
+        for denoise in (0.25, 0.5, 0.75):
+            levels = flow_trailing(steps, 3.0, denoise=denoise)
+            assert len(levels) == 1 + len(trailing(steps, denoise=denoise))
+            assert levels == flow_trailing(steps, 3.0)[-len(levels) :]
+
+
+def test_flow_table_holds_the_level_of_every_timestep():
+    table = flow_table()
+    assert (len(table), table[0], table[499], table[999]) == (1000, 0.001, 0.5, 1.0)
+    assert from_timesteps([999, 749, 499, 249], table) == flow_trailing(4)
+    assert flow_table(3.0)[499] == 0.75
+
+
+@pytest.mark.parametrize("timestep", [-1, 50])
+def test_a_timestep_without_an_entry_is_refused(timestep):
+    match = f"timestep {timestep} has no noise level: the model's table ends at 49"
+    with pytest.raises(ValueError, match=match):
+        from_timesteps([timestep], sigma_table(50))
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0, float("nan")])
+def test_a_shift_that_is_not_positive_is_refused(shift):
+    with pytest.raises(ValueError, match=f"shift is {shift:g}; allowed is any number above 0"):
+        flow_trailing(4, shift)
+
+
+def test_flow_levels_refuse_steps_and_strength_as_timesteps_do():
+    with pytest.raises(ValueError, match="steps is 0; allowed is 1 to 1000"):
+        flow_trailing(0)
+    with pytest.raises(ValueError, match="denoise is 0; allowed is above 0"):
+        flow_trailing(4, denoise=0.0)

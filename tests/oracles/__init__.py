@@ -1,0 +1,1 @@
+"""What the core is measured against; none of it imports the core."""
