@@ -1,0 +1,1 @@
+"""Sampling loops, where a run starts, and where its noise comes from."""
