@@ -1,0 +1,1 @@
+"""The demo world and the small model trained on it."""
