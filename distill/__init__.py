@@ -1,0 +1,1 @@
+"""Losses that make few-step students, on plain callables."""
