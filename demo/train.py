@@ -1,0 +1,151 @@
+"""Train every demo network from nothing: autoencoder, teacher, LCM-LoRA.
+
+    python run.py train-demo FOLDER
+
+Each stage leaves its result in the folder and is skipped when that is there, so that a run that was
+cut off goes on with the stage it was in. Everything is seeded; FOLDER/weights is what is shipped.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ..diffusion.sigmas import sigma_table
+from ..headless.train_lcm_lora import Settings, train_lcm_lora
+from .architecture import new_text_encoder, new_unet
+from .train_autoencoder import to_tensor, train_autoencoder
+from .train_teacher import random_scenes, train_reading, train_teacher
+from .vocabulary import MAX_TOKENS, write_tokenizer
+from .weights import GUIDANCE
+from .world import caption, draw
+
+SEED = 2026
+PICTURES = 40_000
+TEACHER_ITERATIONS = 7_000
+LCM_LORA_ITERATIONS = 2_000
+# so few that a layer fits into the cache: 12 ms a picture instead of 18
+ENCODE_BATCH = 4
+
+
+def main(argv: list[str]) -> int:
+    """Run the stages that are not done yet."""
+    if len(argv) != 1:
+        sys.stderr.write("train-demo needs one folder for its results: train-demo FOLDER\n")
+        return 2
+    folder = Path(argv[0])
+    weights = folder / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(weights / "tokenizer")
+    say = lambda line: sys.stderr.write(line + "\n")
+    _autoencoder(weights / "vae", say)
+    scenes = random_scenes(np.random.default_rng(SEED), PICTURES)
+    latents = _latents(folder / "latents.safetensors", weights / "vae", scenes, say)
+    _teacher(folder, weights, scenes, latents, say)
+    _lcm_lora(weights, scenes, latents, say)
+    return 0
+
+
+def _autoencoder(path, say):
+    if not path.exists():
+        _save(train_autoencoder(SEED, say), path)
+
+
+def _latents(path, vae, scenes, say):
+    if path.exists():
+        return load_file(path)["latents"]
+    encoder = AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32).eval().encoder
+    latents = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for i in range(0, len(scenes), ENCODE_BATCH):
+            pictures = np.stack([draw(scene) for scene in scenes[i : i + ENCODE_BATCH]])
+            latents.append(encoder(to_tensor(pictures)).half())
+            if i % 4000 == 0:
+                say(f"pictures {i}/{len(scenes)}")
+    save_file({"latents": torch.cat(latents)}, path)
+    return torch.cat(latents)
+
+
+def _teacher(folder, weights, scenes, latents, say):
+    if (weights / "unet").exists():
+        return
+    tokenizer = CLIPTokenizer.from_pretrained(weights / "tokenizer")
+    torch.manual_seed(SEED)
+    text_encoder, unet = new_text_encoder(len(tokenizer)), new_unet()
+    tokenize = _tokenize(tokenizer)
+    train_reading(text_encoder, tokenize, SEED, say)
+    networks = train_teacher(
+        unet,
+        text_encoder,
+        tokenize,
+        latents.float(),
+        scenes,
+        _alpha_bar(),
+        iterations=TEACHER_ITERATIONS,
+        seed=SEED,
+        say=say,
+    )
+    _save(networks[1], weights / "text_encoder")
+    _save(networks[0], weights / "unet")
+
+
+def _lcm_lora(weights, scenes, latents, say):
+    path = weights / "lcm_lora.safetensors"
+    if path.exists():
+        return
+    rng = np.random.default_rng(SEED)
+    load = {"torch_dtype": torch.float32}
+    unet = UNet2DConditionModel.from_pretrained(weights / "unet", **load)
+    text_encoder = CLIPTextModel.from_pretrained(weights / "text_encoder", **load)
+    tokenize = _tokenize(CLIPTokenizer.from_pretrained(weights / "tokenizer"))
+
+    @torch.no_grad()
+    def conditions(rows):
+        captions = [caption(scenes[row], rng) for row in rows]
+        return text_encoder(tokenize(captions)).last_hidden_state
+
+    def on_iteration(i, loss, average):
+        if i % 50 == 0:
+            say(f"LCM-LoRA {i}/{LCM_LORA_ITERATIONS} loss {loss:.5f}")
+
+    lora = train_lcm_lora(
+        unet,
+        latents,
+        conditions,
+        text_encoder(tokenize([""])).last_hidden_state.detach(),
+        _alpha_bar(),
+        Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
+        on_iteration,
+    )
+    save_file(lora.kohya(), path, metadata={"ss_network_dim": str(lora.rank)})
+
+
+def _tokenize(tokenizer):
+    def tokenize(captions):
+        options = {"padding": "max_length", "max_length": MAX_TOKENS, "truncation": True}
+        return tokenizer(captions, return_tensors="pt", **options).input_ids
+
+    return tokenize
+
+
+def _alpha_bar():
+    table = torch.tensor(sigma_table(), dtype=torch.float64)
+    return (1 / (1 + table.square())).float()
+
+
+def _save(network, path):
+    """Write a network in float16 as diffusers does; text encoders keep SD's `text_model.` names."""
+    scratch = path.with_name(path.name + ".unfinished")
+    shutil.rmtree(scratch, ignore_errors=True)
+    network.half().save_pretrained(scratch)
+    if isinstance(network, CLIPTextModel):
+        (file,) = scratch.glob("*.safetensors")
+        prefix = "text_model."
+        state = {prefix + k.removeprefix(prefix): v for k, v in load_file(file).items()}
+        save_file(state, file, metadata={"format": "pt"})
+    scratch.rename(path)

@@ -1,0 +1,74 @@
+"""The demo model on diffusers: captions in, pictures out, sampled by the core."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ..demo import weights
+from ..diffusion.prediction import EPS
+from ..diffusion.sigmas import sigma_table, timestep_of
+from .lora import merge
+
+
+class Pipeline(NamedTuple):
+    """The networks of the demo model."""
+
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    unet: UNet2DConditionModel
+    vae: AutoencoderTiny
+
+    def encode(self, captions: list[str]) -> torch.Tensor:
+        """Text states [B, tokens, width] of captions."""
+        tokens = self.tokenizer(
+            captions,
+            padding="max_length",
+            max_length=self.text_encoder.config.max_position_embeddings,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        return self.text_encoder(tokens).last_hidden_state
+
+    def denoiser(self, captions: list[str], cfg_scale: float = 1.0):
+        """(x in VE space, sigma) -> x0 estimate; one network pass at cfg_scale 1, else two."""
+        cond = self.encode(captions)
+        uncond = self.encode([""]).expand_as(cond)
+        table = sigma_table()
+
+        def predict(x, sigma, states):
+            timestep = timestep_of(sigma, table)
+            eps = self.unet(x / (sigma**2 + 1) ** 0.5, timestep, states).sample
+            return EPS.to_denoised(x, eps, sigma)
+
+        def denoise(x, sigma):
+            if cfg_scale == 1.0:
+                return predict(x, sigma, cond)
+            both = predict(torch.cat([x, x]), sigma, torch.cat([cond, uncond]))
+            denoised, denoised_uncond = both.chunk(2)
+            return denoised_uncond + cfg_scale * (denoised - denoised_uncond)
+
+        return denoise
+
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        """[B, 4, h, w] latents to [B, 8 h, 8 w, 3] uint8 pictures."""
+        pictures = self.vae.decode(latents).sample.clamp(-1, 1)
+        return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def load_demo(lora: bool = False) -> Pipeline:
+    """The shipped demo model in float32; with `lora` its LCM-LoRA is merged in."""
+    pipeline = Pipeline(
+        CLIPTokenizer.from_pretrained(weights.TOKENIZER),
+        CLIPTextModel.from_pretrained(weights.FOLDER / "text_encoder", torch_dtype=torch.float32),
+        UNet2DConditionModel.from_pretrained(weights.FOLDER / "unet", torch_dtype=torch.float32),
+        AutoencoderTiny.from_pretrained(weights.FOLDER / "vae", torch_dtype=torch.float32),
+    )
+    for network in pipeline[1:]:
+        network.eval().requires_grad_(False)
+    if lora:
+        merge(pipeline.unet, load_file(weights.LCM_LORA))
+    return pipeline
