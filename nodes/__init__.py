@@ -1,0 +1,44 @@
+"""The extension ComfyUI loads: an explicit list of nodes."""
+
+import logging
+
+from comfy_api.latest import ComfyExtension, io
+from typing_extensions import override
+
+from . import dropdowns
+from .demo import FewStepDemoModel
+from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
+from .schedules import FewStepSigmas
+
+NODES = [
+    FewStepSigmas,
+    FewStepSamplerLCM,
+    FewStepSamplerTCD,
+    FewStepSamplerEuler,
+    FewStepDemoModel,
+]
+
+
+class FewStepExtension(ComfyExtension):
+    """Hands over the nodes this ComfyUI accepts; one bad schema does not cost the rest."""
+
+    @override
+    async def on_load(self) -> None:
+        dropdowns.add_if_wanted()
+
+    @override
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return sound(NODES)
+
+
+def sound(nodes: list[type[io.ComfyNode]]) -> list[type[io.ComfyNode]]:
+    """The nodes whose schema is valid; the others are named in the log with the reason."""
+    kept = []
+    for node in nodes:
+        try:
+            node.GET_SCHEMA()
+        except Exception as error:
+            logging.exception("FewStep leaves out the node %s: %s", node.__name__, error)
+        else:
+            kept.append(node)
+    return kept

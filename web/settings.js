@@ -1,0 +1,18 @@
+// The pack's settings in ComfyUI's settings dialog.
+import { app } from "/scripts/app.js";
+
+app.registerExtension({
+  name: "fewstep.Settings",
+  settings: [
+    {
+      id: "FewStep.KSamplerDropDowns",
+      category: ["FewStep", "KSampler", "Drop-downs"],
+      name: "Add FewStep's samplers and schedules to KSampler's drop-downs",
+      tooltip:
+        "Adds fewstep_lcm, fewstep_tcd, fewstep_trailing and fewstep_lcm after the next start of " +
+        "ComfyUI. Workflows that use these names need FewStep wherever they are opened.",
+      type: "boolean",
+      defaultValue: false,
+    },
+  ],
+});
