@@ -1,0 +1,109 @@
+"""FewStep on a bare machine: python run.py demo | test. Needs nothing but Python 3.10 or newer."""
+
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.exit("FewStep needs Python 3.10 or newer; this is " + sys.version.split()[0] + ".")
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from bootstrap import environment, find_comfyui, open_comfyui, tiers
+from bootstrap.process import pass_through
+
+ROOT = Path(__file__).resolve().parent
+HELP = """\
+usage: python run.py [command]
+
+  demo                  make pictures with the demo model that comes along: the 50-step teacher
+                        beside its few-step students; writes out/demo.png and out/demo.html
+  demo --comfyui        start the ComfyUI of this machine with this pack and open the demo
+                        workflow in the browser (--no-browser: only print its address)
+  test [core] [host] [browser] [-- pytest arguments]
+                        run the tests; host needs a ComfyUI, browser also a Chromium
+  train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
+  --help                this text
+
+No command is the same as demo. The first run installs what it needs into .venv.
+A ComfyUI is looked for in $COMFYUI_PATH, above the pack when it lies in custom_nodes, and in
+~/comfy/ComfyUI. The tests also run in every ~/comfy/ComfyUI-* folder.
+"""
+
+
+def main(arguments):
+    command, *rest = arguments or ["demo"]
+    if command in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if command not in COMMANDS:
+        print(f"Unknown command {command!r}. There are: {', '.join(COMMANDS)}.", file=sys.stderr)
+        print("python run.py --help tells what each does.", file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[command](rest)
+    except (environment.InstallError, find_comfyui.Misnamed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def demo(arguments):
+    if "--comfyui" not in arguments:
+        return in_environment("demo", arguments)
+    unknown = set(arguments) - {"--comfyui", "--no-browser"}
+    if unknown:
+        print(
+            f"demo --comfyui takes only --no-browser besides; got {' '.join(sorted(unknown))}.",
+            file=sys.stderr,
+        )
+        return 2
+    return open_comfyui.main(browser="--no-browser" not in arguments)
+
+
+def test(arguments):
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen, for_pytest = arguments[:split], arguments[split + 1 :]
+    unknown = [tier for tier in chosen if tier not in tiers.TIERS]
+    if unknown:
+        print(
+            f"Unknown tier {unknown[0]!r}. There are: {', '.join(tiers.TIERS)}. "
+            "Arguments for pytest come after --.",
+            file=sys.stderr,
+        )
+        return 2
+    return tiers.main(chosen, for_pytest)
+
+
+def train_demo(arguments):
+    return in_environment("train-demo", arguments)
+
+
+COMMANDS = {"demo": demo, "test": test, "train-demo": train_demo}
+# The commands that are a main(arguments) of the pack.
+MODULES = {"demo": "headless.demo", "train-demo": "demo.train"}
+
+
+def in_environment(command, arguments):
+    """Run a command of the pack with .venv's Python: in this process if it is that one."""
+    python = environment.ensure("headless")
+    if Path(sys.prefix).resolve() != environment.FOLDER.resolve():
+        return pass_through([python, __file__, command, *arguments])
+    load_pack()
+    return importlib.import_module(f"fewstep.{MODULES[command]}").main(arguments)
+
+
+def load_pack():
+    """Import this folder, whatever it is called, as the package fewstep."""
+    # Our folders have names that other packages look for, such as evaluate and cache.
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+    spec = importlib.util.spec_from_file_location(
+        "fewstep", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    sys.modules["fewstep"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["fewstep"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+import os
+import sys
+import time
+
+import pytest
+
+from fewstep.bootstrap.server import Server, ServerError, link_folder
+
+ANSWERS = """
+import http.server, os, subprocess, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"{}")
+    def log_message(self, *_): pass
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("\\x1b[32mchild\\x1b[0m", child.pid, flush=True)
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(("127.0.0.1", port), Answer).serve_forever()
+"""
+
+
+def server(tmp_path, code):
+    (tmp_path / "main.py").write_text(code)
+    return Server(tmp_path, sys.executable, tmp_path / "work")
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie that nobody has collected yet is dead.
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads /proc")
+def test_server_and_what_it_started_end_with_the_with_statement_also_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), server(tmp_path, ANSWERS) as running:
+        running.wait_until_ready(60)
+        pids = [running.process.pid, int(running.log().split("child ")[1])]
+        assert all(map(is_alive, pids))
+        raise ZeroDivisionError
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, pids))
+
+
+def test_a_server_that_ends_early_is_an_error_with_the_end_of_its_log(tmp_path):
+    with pytest.raises(ServerError, match="status 3(.|\n)*no such model"):
+        with server(tmp_path, "print('no such model'); raise SystemExit(3)") as running:
+            running.wait_until_ready(60)
+
+
+def test_a_server_that_does_not_answer_is_an_error(tmp_path):
+    with pytest.raises(ServerError, match="did not answer within 0.5 s"):
+        with server(tmp_path, "import time; time.sleep(600)") as running:
+            running.wait_until_ready(0.5)
+
+
+def test_a_link_is_made_kept_and_led_elsewhere(tmp_path):
+    first, second, link = tmp_path / "first", tmp_path / "second", tmp_path / "link"
+    first.mkdir()
+    second.mkdir()
+    for target in (first, first, second):
+        link_folder(link, target)
+        assert os.path.realpath(link) == os.path.realpath(target)
+    assert first.is_dir()
