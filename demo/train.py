@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..diffusion.sigmas import sigma_table
 from ..headless.train_lcm_lora import Settings, train_lcm_lora
 from .architecture import new_text_encoder, new_unet
-from .train_autoencoder import to_tensor, train_autoencoder
+from .train_autoencoder import polish_decoder, to_tensor, train_autoencoder
 from .train_teacher import random_scenes, train_reading, train_teacher
 from .vocabulary import MAX_TOKENS, write_tokenizer
 from .weights import GUIDANCE
@@ -53,7 +53,9 @@ def main(argv: list[str]) -> int:
 
 def _autoencoder(path, say):
     if not path.exists():
-        _save(train_autoencoder(SEED, say), path)
+        model = train_autoencoder(SEED, say)
+        polish_decoder(model, SEED, say)
+        _save(model, path)
 
 
 def _latents(path, vae, scenes, say):

@@ -19,6 +19,8 @@ CROP = 64  # pixels
 BATCH = 24
 ITERATIONS = 1500
 LEARNING_RATE = 1e-3
+POLISH_ITERATIONS = 1000
+POLISH_RATE = 6e-4
 LATENT_NOISE = 0.05  # standard deviation, where the latent's own is about 1
 COLOUR_SPREAD = 0.55  # standard deviation of a colour channel over the world, -1..1
 COLOUR_PULL = (1.0, 0.02)  # weight of the mean-colour term at the start and from a third on
@@ -31,27 +33,37 @@ def train_autoencoder(seed: int, say):
         diffusers' AutoencoderTiny.
     """
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    scenes = [random_scene(rng, 1 + i % 2) for i in range(PICTURES)]
-    pictures = np.stack([draw(scene) for scene in scenes])
+    pieces = _Pieces(seed)
     model = new_autoencoder().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     for i in range(ITERATIONS):
         set_learning_rate(optimizer, LEARNING_RATE * pace(i, ITERATIONS, warm_up=50))
-        x = to_tensor(_pieces(scenes, pictures, rng)).contiguous(memory_format=torch.channels_last)
+        x = pieces.draw()
         pull = max(COLOUR_PULL[0] * (1 - 3 * i / ITERATIONS), COLOUR_PULL[1])
         with torch.autocast("cpu", torch.bfloat16):
             latent = model.encoder(x)
-            again = model.decoder(latent + LATENT_NOISE * torch.randn_like(latent)).float()
-        repair = F.l1_loss(again, x) + F.mse_loss(again, x)
+        repair = _repair(model, latent, x)
         loss = repair + pull * _off_colour(latent.float(), x) + 0.01 * _off_unit(latent.float())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        _step(loss, optimizer, model)
         if i % 50 == 0:
             say(f"autoencoder {i}/{ITERATIONS} repair {repair.item():.4f} loss {loss.item():.4f}")
     return model.eval()
+
+
+def polish_decoder(model, seed: int, say) -> None:
+    """Train the decoder on, in place; latents, and all that was made of them, stay as they are."""
+    torch.manual_seed(seed)
+    pieces = _Pieces(seed + 1)
+    optimizer = torch.optim.Adam(model.decoder.parameters(), betas=(0.9, 0.99))
+    for i in range(POLISH_ITERATIONS):
+        set_learning_rate(optimizer, POLISH_RATE * pace(i, POLISH_ITERATIONS, warm_up=50))
+        x = pieces.draw()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            latent = model.encoder(x)
+        repair = _repair(model, latent, x)
+        _step(repair, optimizer, model.decoder)
+        if i % 50 == 0:
+            say(f"decoder {i}/{POLISH_ITERATIONS} repair {repair.item():.4f}")
 
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
@@ -59,15 +71,38 @@ def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _pieces(scenes, pictures, rng):
-    """Crops that hold at least a part of a thing, where the work is."""
-    pieces = []
-    for row in rng.integers(len(scenes), size=BATCH):
-        thing = scenes[row].things[rng.integers(len(scenes[row].things))]
-        corner = np.array([thing.y, thing.x]) - CROP / 2 + rng.uniform(-CROP / 3, CROP / 3, 2)
-        top, left = np.clip(corner, 0, pictures.shape[1] - CROP).astype(int)
-        pieces.append(pictures[row, top : top + CROP, left : left + CROP])
-    return np.stack(pieces)
+class _Pieces:
+    """An endless source of crops that hold at least a part of a thing, where the work is."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.scenes = [random_scene(self.rng, 1 + i % 2) for i in range(PICTURES)]
+        self.pictures = np.stack([draw(scene) for scene in self.scenes])
+
+    def draw(self):
+        """[BATCH, 3, CROP, CROP] in -1..1."""
+        pieces = []
+        for row in self.rng.integers(len(self.scenes), size=BATCH):
+            things = self.scenes[row].things
+            thing = things[self.rng.integers(len(things))]
+            aside = self.rng.uniform(-CROP / 3, CROP / 3, 2)
+            corner = np.array([thing.y, thing.x]) - CROP / 2 + aside
+            top, left = np.clip(corner, 0, self.pictures.shape[1] - CROP).astype(int)
+            pieces.append(self.pictures[row, top : top + CROP, left : left + CROP])
+        return to_tensor(np.stack(pieces)).contiguous(memory_format=torch.channels_last)
+
+
+def _repair(model, latent, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        again = model.decoder(latent + LATENT_NOISE * torch.randn_like(latent)).float()
+    return F.l1_loss(again, x) + F.mse_loss(again, x)
+
+
+def _step(loss, optimizer, trained):
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+    optimizer.step()
 
 
 def _off_colour(latent, x):

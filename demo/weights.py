@@ -1,14 +1,34 @@
 """Where the demo model's files lie and how they are read; no library but safetensors needed."""
 
 import json
+import os
 from pathlib import Path
 
 from safetensors.torch import load_file
 
-FOLDER = Path(__file__).parent / "weights"
+# the variable names another folder, to look at a model before it is shipped
+FOLDER = Path(os.environ.get("FEWSTEP_DEMO_WEIGHTS") or Path(__file__).parent / "weights")
 TOKENIZER = FOLDER / "tokenizer"
 LCM_LORA = FOLDER / "lcm_lora.safetensors"
 GUIDANCE = 4.0  # cfg_scale the teacher is best at, and the one baked into the LCM-LoRA
+# rows: latent channels, columns: -1..1 RGB; least squares over encoded pictures of the world
+PREVIEW_FACTORS = [[0.55, 0.0, 0.0], [0.0, 0.55, 0.0], [0.0, 0.0, 0.55], [0.0, 0.0, 0.0]]
+
+
+def check_present() -> None:
+    """Make sure the demo model is all there.
+
+    Raises:
+        FileNotFoundError: a part is missing.
+    """
+    parts = [FOLDER / part for part in ("unet", "text_encoder", "vae")]
+    for path in (*parts, TOKENIZER, LCM_LORA):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"The demo model has no {path.name} in {FOLDER}. Install FewStep again to have it "
+                "back, or train one: python run.py train-demo FOLDER, then let the variable "
+                "FEWSTEP_DEMO_WEIGHTS name FOLDER/weights."
+            )
 
 
 def read_config(part: str) -> dict:
@@ -20,7 +40,3 @@ def read_weights(part: str) -> dict:
     """State dict of "unet", "text_encoder" or "vae", in float16 as shipped."""
     (path,) = (FOLDER / part).glob("*.safetensors")
     return load_file(path)
-
-
-# rows: latent channels, columns: -1..1 RGB; least squares over encoded pictures of the world
-PREVIEW_FACTORS = [[0.55, 0.0, 0.0], [0.0, 0.55, 0.0], [0.0, 0.0, 0.55], [0.0, 0.0, 0.0]]

@@ -60,15 +60,24 @@ class Pipeline(NamedTuple):
 
 
 def load_demo(lora: bool = False) -> Pipeline:
-    """The shipped demo model in float32; with `lora` its LCM-LoRA is merged in."""
+    """The shipped demo model in float32; with `lora` its LCM-LoRA is merged in.
+
+    Raises:
+        FileNotFoundError: a part of it is missing.
+    """
+    weights.check_present()
+
+    def load(kind, part):
+        return kind.from_pretrained(weights.FOLDER / part, torch_dtype=torch.float32).eval()
+
     pipeline = Pipeline(
         CLIPTokenizer.from_pretrained(weights.TOKENIZER),
-        CLIPTextModel.from_pretrained(weights.FOLDER / "text_encoder", torch_dtype=torch.float32),
-        UNet2DConditionModel.from_pretrained(weights.FOLDER / "unet", torch_dtype=torch.float32),
-        AutoencoderTiny.from_pretrained(weights.FOLDER / "vae", torch_dtype=torch.float32),
+        load(CLIPTextModel, "text_encoder"),
+        load(UNet2DConditionModel, "unet"),
+        load(AutoencoderTiny, "vae"),
     )
     for network in pipeline[1:]:
-        network.eval().requires_grad_(False)
+        network.requires_grad_(False)
     if lora:
         merge(pipeline.unet, load_file(weights.LCM_LORA))
     return pipeline

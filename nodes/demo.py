@@ -78,6 +78,7 @@ class FewStepDemoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
+        weights.check_present()
         clip = host.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

@@ -183,7 +183,10 @@ def setting(name: str) -> Any:
     """A value from the default user's ComfyUI settings; None where it was never set."""
     path = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get(name)
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("it holds no JSON object")
+        return settings.get(name)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

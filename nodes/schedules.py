@@ -10,6 +10,7 @@ from . import host
 from .schema import schema
 
 SPACINGS = ("trailing", "lcm", "turbo", "timesteps")
+SD_ONLY = {"lcm": "LCM and TCD models for SD 1.5 and SDXL", "turbo": "SD-Turbo and SDXL-Turbo"}
 
 
 def sigmas_of(
@@ -28,11 +29,11 @@ def sigmas_of(
 
 
 def _flow_sigmas(sampling, spacing, steps, denoise, timesteps):
-    if spacing == "lcm":
+    if spacing in SD_ONLY:
         raise ValueError(
-            "spacing is 'lcm', the grid of LCM and TCD models for SD 1.5 and SDXL, but "
-            "model is a flow model, which has no such grid. Use 'trailing', or 'timesteps' with "
-            "the list the model was distilled at."
+            f"spacing is {spacing!r}, the grid of {SD_ONLY[spacing]}, but model is a flow model, "
+            "which has no such grid. Use 'trailing', or 'timesteps' with the list the model was "
+            "distilled at."
         )
     if spacing == "trailing":
         fractions = levels.flow_trailing(steps, denoise=denoise)
