@@ -5,7 +5,7 @@ much of every colour there is, how clean colours and outlines are, and what thin
 """
 
 import numpy as np
-from scipy import linalg, ndimage
+from scipy import ndimage
 
 from .judge import Seen, read_picture
 from .world import BACKGROUNDS, COLOURS, PICTURE_SIZE
@@ -55,7 +55,14 @@ def frechet_distance(reference: np.ndarray, other: np.ndarray) -> float:
     spread = np.maximum(reference.std(axis=0), LEAST_SPREAD)
     a, b = reference / spread, other / spread
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = linalg.sqrtm(cov_a @ cov_b).real
-    return float(
-        np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + np.trace(cov_a + cov_b - 2 * root)
-    )
+    root_a = _root(cov_a)
+    # the trace of (cov_a cov_b)^(1/2), through a symmetric matrix of the same eigenvalues
+    cross = np.trace(_root(root_a @ cov_b @ root_a))
+    apart = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
+    return float(apart + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
+
+
+def _root(matrix):
+    """Square root of a symmetric matrix without negative eigenvalues, singular or not."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

@@ -16,11 +16,12 @@ from .world import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, TURN, Wanted, distan
 FRAME = 3  # pixels at the edge that must show background
 FOREGROUND = 48.0  # 0..255 RGB distance from the background at which a thing begins
 COLOUR_TOLERANCE = 45.0  # 0..255 RGB distance a thing may be off its palette colour
+ONE_COLOUR = 0.7  # share of a thing's inner pixels that must have its colour
 SMALLEST_THING = 60  # pixels; less is a speck
 SPECKS = 24  # pixels of specks a clean picture may have
 SHAPE_MATCH = 0.75  # intersection over union with the best outline
 SIZE_LIMITS = (18.5, 25.0)  # radius in pixels between small, medium and large
-GRID = 32  # cells across an outline when it is compared
+GRID = 64  # cells across an outline when it is compared
 REACH = 2.4  # half width of that grid, in units of sqrt(area / pi)
 
 
@@ -50,14 +51,13 @@ def read_picture(picture: np.ndarray) -> Seen:
         picture: [H, W, 3] uint8.
     """
     rgb = picture.astype(np.float32)
-    edge = np.concatenate(
-        [rgb[:FRAME].reshape(-1, 3), rgb[-FRAME:].reshape(-1, 3), rgb[:, :FRAME].reshape(-1, 3)]
-    )
+    sides = (rgb[:FRAME], rgb[-FRAME:], rgb[:, :FRAME], rgb[:, -FRAME:])
+    edge = np.concatenate([side.reshape(-1, 3) for side in sides])
     ground = np.median(edge, axis=0)
     labels, count = ndimage.label(np.linalg.norm(rgb - ground, axis=2) > FOREGROUND)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     large = [k + 1 for k in np.flatnonzero(areas >= SMALLEST_THING)]
-    things = tuple(_read_thing(rgb, labels == k) for k in large)
+    things = tuple(_read_thing(rgb, ground, labels == k) for k in large)
     specks = int(areas[areas < SMALLEST_THING].sum())
     return Seen(things, _nearest(ground, BACKGROUNDS), specks)
 
@@ -85,21 +85,37 @@ def _fits(things, wanted):
     return along > across
 
 
-def _read_thing(rgb, mask):
+def _read_thing(rgb, ground, region):
+    inside = ndimage.binary_erosion(region)
+    pixels = rgb[inside if inside.any() else region]
+    colour = _nearest(np.median(pixels, axis=0), COLOURS)
+    if colour and np.mean(_far(pixels, COLOURS[colour]) <= COLOUR_TOLERANCE) < ONE_COLOUR:
+        colour = None
+    mask = _cover(rgb, ground, np.median(pixels, axis=0), region) > 0.5
     y, x = (float(c) for c in ndimage.center_of_mass(mask))
-    inside = ndimage.binary_erosion(mask)
-    colour = _nearest(np.median(rgb[inside if inside.any() else mask], axis=0), COLOURS)
     scores = _matches(mask, x, y)
     shape = max(scores, key=scores.__getitem__)
     radius = np.sqrt(mask.sum() / _outlines()[1][shape])
     size = ("small", "medium", "large")[int(np.searchsorted(SIZE_LIMITS, radius))]
-    sure = scores[shape] >= SHAPE_MATCH
+    whole = not (mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+    sure = whole and scores[shape] >= SHAPE_MATCH
     return SeenThing(shape if sure else None, colour, size, x, y, scores[shape])
 
 
+def _cover(rgb, ground, colour, region):
+    """How much of each pixel near the region has the colour and not the ground, 0..1."""
+    way = colour - ground
+    cover = (rgb - ground) @ way / (way @ way)
+    return np.where(ndimage.binary_dilation(region), cover, 0.0)
+
+
+def _far(pixels, colour):
+    return np.linalg.norm(pixels - np.array(colour), axis=-1)
+
+
 def _nearest(colour, palette):
-    name = min(palette, key=lambda k: np.linalg.norm(colour - np.array(palette[k])))
-    return name if np.linalg.norm(colour - np.array(palette[name])) <= COLOUR_TOLERANCE else None
+    name = min(palette, key=lambda k: _far(colour, palette[k]))
+    return name if _far(colour, palette[name]) <= COLOUR_TOLERANCE else None
 
 
 def _matches(mask, x, y):

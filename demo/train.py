@@ -55,7 +55,7 @@ def _autoencoder(path, say):
     if not path.exists():
         model = train_autoencoder(SEED, say)
         polish_decoder(model, SEED, say)
-        _save(model, path)
+        save_network(model, path)
 
 
 def _latents(path, vae, scenes, say):
@@ -92,8 +92,8 @@ def _teacher(folder, weights, scenes, latents, say):
         seed=SEED,
         say=say,
     )
-    _save(networks[1], weights / "text_encoder")
-    _save(networks[0], weights / "unet")
+    save_network(networks[1], weights / "text_encoder")
+    save_network(networks[0], weights / "unet")
 
 
 def _lcm_lora(weights, scenes, latents, say):
@@ -140,7 +140,7 @@ def _alpha_bar():
     return (1 / (1 + table.square())).float()
 
 
-def _save(network, path):
+def save_network(network, path):
     """Write a network in float16 as diffusers does; text encoders keep SD's `text_model.` names."""
     scratch = path.with_name(path.name + ".unfinished")
     shutil.rmtree(scratch, ignore_errors=True)

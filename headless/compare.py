@@ -1,0 +1,148 @@
+"""The teacher beside its few-step student: same captions, same noise, timed by turns."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..demo.features import features, frechet_distance
+from ..demo.judge import read_picture, satisfies
+from ..demo.score import score
+from ..demo.weights import GUIDANCE
+from ..demo.world import caption, random_scene, read_caption
+from ..diffusion.process import VE
+from ..diffusion.sigmas import from_timesteps, sigma_table
+from ..diffusion.timesteps import lcm_grid, trailing
+from ..samplers import landings
+from ..samplers.noise import cpu_noise
+from ..samplers.ode import sample_euler
+from ..samplers.start import start
+from ..samplers.trajectory import ignore, sample_trajectory
+from .results import LEAST_FOR_DISTANCE, Method, Result
+
+TEACHER, STUDENT = "teacher", "LCM-LoRA"
+METHODS = (
+    Method(TEACHER, 50, GUIDANCE),
+    *(Method(STUDENT, steps, 1.0) for steps in (8, 4, 2, 1)),
+    *(Method(TEACHER, steps, GUIDANCE) for steps in (8, 4, 2)),
+)
+LATENT = (4, 16, 16)
+# added to the seed for the pictures the others are measured against
+REFERENCE_SEED = 2
+
+
+class Run(NamedTuple):
+    """Everything one method made; pictures holds the first few only."""
+
+    seconds: list[float]  # of each batch, sampling alone
+    decode_seconds: list[float]
+    features: list[np.ndarray]
+    verdicts: list[bool]
+    pictures: list[np.ndarray]
+
+
+def demo_captions(count: int, seed: int) -> list[str]:
+    """Captions with one and with two objects by turns; equal seeds give equal captions."""
+    rng = np.random.default_rng(seed)
+    return [caption(random_scene(rng, 1 + i % 2), rng) for i in range(count)]
+
+
+def compare(pipelines, captions, *, seed, batch, columns, on_passes=lambda passes: None):
+    """Make a picture of every caption with each of METHODS, and measure.
+
+    Args:
+        pipelines: the Pipeline of TEACHER and that of STUDENT, by these names.
+        captions: of the demo world.
+        seed: of all noise.
+        batch: pictures at a time.
+        columns: how many pictures of each method to keep.
+        on_passes: called with the number of pictures that have just taken a network pass.
+
+    Returns:
+        (a Result for each method, seconds of decoding per picture)
+    """
+    warm_up(pipelines, captions[:batch])
+    runs = {method: Run([], [], [], [], []) for method in METHODS}
+    reference = Run([], [], [], [], [])
+    for turn, first in enumerate(range(0, len(captions), batch)):
+        rows = range(first, min(first + batch, len(captions)))
+        shift = turn % len(METHODS)
+        for method in METHODS[shift:] + METHODS[:shift]:
+            pipeline = pipelines[method.model]
+            _extend(runs[method], pipeline, method, captions, rows, seed, columns, on_passes)
+        teacher, other = METHODS[0], seed + REFERENCE_SEED
+        _extend(reference, pipelines[TEACHER], teacher, captions, rows, other, 0, on_passes)
+    decoding = [seconds for run in runs.values() for seconds in run.decode_seconds]
+    results = [_result(method, runs, reference, captions) for method in METHODS]
+    return results, sum(decoding) / len(METHODS) / len(captions)
+
+
+def total_passes(count: int) -> int:
+    """How often compare() will call on_passes, times the pictures of each call."""
+    return count * sum(method.passes for method in (*METHODS, METHODS[0]))
+
+
+def warm_up(pipelines, captions):
+    """One step of each kind, so that no method pays for being the first."""
+    noise = torch.zeros(len(captions), *LATENT)
+    for method in (Method(TEACHER, 1, GUIDANCE), Method(STUDENT, 1, 1.0)):
+        x = sample(
+            pipelines[method.model].denoiser(captions, method.cfg_scale), method, noise, None
+        )
+        pipelines[method.model].decode(x)
+
+
+def sample(denoise, method, noise, step_noise, on_step=ignore):
+    """Clean latents of one method: Euler on trailing timesteps, or LCM for the student."""
+    grid = lcm_grid if method.model == STUDENT else trailing
+    sigmas = from_timesteps(grid(method.steps), sigma_table())
+    x = start(noise, torch.zeros_like(noise), sigmas[0], process=VE)
+    if method.model == STUDENT:
+        return sample_trajectory(
+            denoise,
+            x,
+            sigmas,
+            landings.lcm(sigmas),
+            process=VE,
+            noise=step_noise,
+            on_step=on_step,
+        )
+    return sample_euler(denoise, x, sigmas, process=VE, on_step=on_step)
+
+
+def _extend(run, pipeline, method, captions, rows, seed, columns, on_passes):
+    """Make and judge the pictures of these rows of the captions."""
+    texts = [captions[row] for row in rows]
+    like = torch.empty(len(rows), *LATENT)
+    # as in ComfyUI, the initial noise has the seed itself and the steps' noise the next one
+    noise, step_noise = cpu_noise(like, seed - 1, rows)(), cpu_noise(like, seed, rows)
+    denoise = pipeline.denoiser(texts, method.cfg_scale)
+    at_once = method.passes // method.steps * len(rows)
+    begin = time.perf_counter()
+    x = sample(denoise, method, noise, step_noise, lambda *_: on_passes(at_once))
+    sampled = time.perf_counter()
+    pictures = pipeline.decode(x)
+    run.seconds.append(sampled - begin)
+    run.decode_seconds.append(time.perf_counter() - sampled)
+    for row, text, picture in zip(rows, texts, pictures, strict=True):
+        seen = read_picture(picture)
+        run.features.append(features(picture, seen))
+        run.verdicts.append(satisfies(seen, read_caption(text)))
+        if row < columns:
+            run.pictures.append(picture)
+
+
+def _result(method, runs, reference, captions):
+    run = runs[method]
+    enough = len(captions) >= LEAST_FOR_DISTANCE
+    ours, theirs = np.stack(run.features), np.stack(reference.features)
+    return Result(
+        method=method,
+        seconds=sum(run.seconds) / len(captions),
+        ratio=sum(runs[METHODS[0]].seconds) / sum(run.seconds),
+        scores=score(run.verdicts, [read_caption(text) for text in captions]),
+        distance=frechet_distance(theirs, ours) if enough else None,
+        pictures=np.stack(run.pictures),
+        verdicts=tuple(run.verdicts[: len(run.pictures)]),
+    )

@@ -1,0 +1,180 @@
+"""python run.py demo: the shipped model with 50 steps beside its few-step student.
+
+Writes demo.png, a contact sheet, and demo.html, a report, and prints the same numbers.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from tqdm import tqdm
+
+from ..demo import weights
+from .compare import STUDENT, TEACHER, compare, demo_captions, total_passes
+from .contact_sheet import contact_sheet
+from .pipeline import load_demo
+from .report import report
+from .results import Setting, notes, text_table
+
+# 150 GFLOP/s, which two slow cores reach, make a picture of every row in 1.6 s: 66 for the teacher
+# (100 passes of 0.66), as many for the picture it is compared with, 28 for the other rows' 43
+# passes, and 80 for decoding nine times. 96 captions are then under three minutes.
+PICTURES = 96
+MOST_PICTURES = 100_000
+BATCH = 16
+COLUMNS = 8
+MOST_SEED = 2**63 - 1
+TITLE = "The same captions from the same noise in fewer network passes"
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo; 0 when both files are written, 2 when it cannot begin."""
+    wanted = parse(argv)
+    if problem := unready(wanted.out):
+        sys.stderr.write(problem + "\n")
+        return 2
+    begin = time.perf_counter()
+    if wanted.threads:
+        torch.set_num_threads(wanted.threads)
+    say("Loading the demo model ...")
+    transformers.utils.logging.disable_progress_bar()
+    pipelines = {TEACHER: load_demo(), STUDENT: load_demo(lora=True)}
+    captions = demo_captions(wanted.pictures, wanted.seed)
+    with bar(wanted.pictures) as progress, torch.inference_mode():
+        results, decode_seconds = compare(
+            pipelines,
+            captions,
+            seed=wanted.seed,
+            batch=BATCH,
+            columns=COLUMNS,
+            on_passes=progress.update,
+        )
+    setting = Setting(
+        captions=tuple(captions[:COLUMNS]),
+        pictures=len(captions),
+        seed=wanted.seed,
+        batch=min(BATCH, len(captions)),
+        threads=torch.get_num_threads(),
+        decode_seconds=decode_seconds,
+        machine=machine(),
+        versions=versions(),
+    )
+    say("\n" + text_table(results) + "\n")
+    for note in notes(setting):
+        say(note)
+    write(results, setting, wanted.out)
+    say(f"{time.perf_counter() - begin:.0f} s in all.")
+    return 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments; a wrong one ends the program with status 2 and says what is allowed."""
+    parser = argparse.ArgumentParser(
+        prog="run.py demo",
+        description="Sample captions with the demo model in 50 steps and in few, and compare.",
+    )
+    count = within("--pictures", 2, MOST_PICTURES)
+    parser.add_argument(
+        "--pictures",
+        type=count,
+        default=PICTURES,
+        metavar="N",
+        help=f"captions to sample, 2 to {MOST_PICTURES}; default {PICTURES}, half of them with two "
+        "objects",
+    )
+    parser.add_argument(
+        "--seed",
+        type=within("--seed", 0, MOST_SEED),
+        default=0,
+        metavar="S",
+        help="of captions and noise, 0 or above; default 0",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="FOLDER", help="default out"
+    )
+    parser.add_argument(
+        "--threads",
+        type=within("--threads", 1, os.cpu_count() or 1),
+        metavar="T",
+        help="CPU threads to use, 1 to the number of cores; default what torch finds best",
+    )
+    return parser.parse_args(argv)
+
+
+def within(name, low, high):
+    """An argparse type: a whole number from low to high."""
+
+    def convert(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            raise argparse.ArgumentTypeError(
+                f"{name} is {text!r}; allowed is a whole number from {low} to {high}"
+            )
+        return number
+
+    return convert
+
+
+def unready(out: Path) -> str | None:
+    """Why the demo cannot begin, None if it can; makes the folder for the results."""
+    if not weights.LCM_LORA.is_file():
+        return (
+            f"The demo model is not complete: {weights.LCM_LORA} is missing. "
+            "Install the pack again, with all its files."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"--out is {str(out)!r}, which cannot be a folder: {error.strerror or error}."
+    if not os.access(out, os.W_OK):
+        return f"--out is {str(out)!r}, a folder that cannot be written to; name another one."
+    return None
+
+
+def bar(pictures):
+    """A progress bar with the time that is left, counted in network passes."""
+    shape = "{percentage:3.0f} % |{bar}| {elapsed} gone, {remaining} to go"
+    return tqdm(total=total_passes(pictures), bar_format=shape, smoothing=0)
+
+
+def write(results, setting, out):
+    """The contact sheet and the report."""
+    sheet, page = out / "demo.png", out / "demo.html"
+    contact_sheet(setting.captions, results, TITLE).save(sheet, optimize=True)
+    page.write_text(report(results, setting), encoding="utf-8")
+    say(f"\nPictures: {sheet}\nReport:   {page}")
+
+
+def machine() -> str:
+    """Name of the processor, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides about speed and pictures."""
+    return {
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def say(text: str) -> None:
+    """A line on the terminal, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,155 @@
+"""The report of a demo run: one HTML page that needs no other file, no network and no script."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+from PIL import Image
+
+from .results import HEADER, Result, Setting, cells, notes, threads
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --quiet: #59636e;
+  --rule: #d8dee4; --tint: #eef4fb; --right: #1a7f37; --wrong: #cf222e }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e6e9ed;
+  --quiet: #9aa4af; --rule: #30363d; --tint: #1a2533; --right: #2e9e4f; --wrong: #e5534b } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 84rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper);
+  color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
+h1 { margin: 0 0 .75rem; font-size: 1.9rem; line-height: 1.2; font-weight: 650 }
+h2 { margin: 2.75rem 0 .75rem; font-size: 1.2rem; font-weight: 600 }
+p, ul { max-width: 46rem; margin: 0 0 1rem } ul { padding-left: 1.2rem } li { margin: .3rem 0 }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse }
+.numbers { font-variant-numeric: tabular-nums; white-space: nowrap }
+.numbers th, .numbers td { padding: .5rem .9rem; text-align: right;
+  border-bottom: 1px solid var(--rule) }
+.numbers thead th { color: var(--quiet); font-weight: 500; font-size: .875rem }
+.numbers th:first-child { text-align: left; padding-left: .6rem }
+.numbers .student { background: var(--tint) }
+.sheet th { font-weight: 400; text-align: left; vertical-align: bottom; font-size: .8125rem;
+  line-height: 1.35; padding: 0 .5rem .5rem }
+.sheet tbody th, .sheet thead td { position: sticky; left: 0; z-index: 1; background: var(--paper);
+  vertical-align: middle; padding-left: 0; min-width: 7.5rem; white-space: nowrap }
+.sheet tbody th b { display: block; font-size: .9375rem; font-weight: 600 }
+.sheet tbody th span { color: var(--quiet) }
+.sheet td { padding: .5rem; position: relative }
+.sheet img { display: block; width: 128px; height: 128px; border-radius: 4px }
+.sheet svg { position: absolute; right: 0; bottom: 0; width: 24px; height: 24px }
+.sheet .ring { fill: var(--paper) } .sheet .is-right { fill: var(--right) }
+.sheet .is-wrong { fill: var(--wrong) }
+.sheet path { fill: none; stroke: #fff; stroke-width: 2.4; stroke-linecap: round;
+  stroke-linejoin: round }
+.small { color: var(--quiet); font-size: .875rem }
+@media (max-width: 40rem) { body { padding: 1.5rem 1rem 3rem } h1 { font-size: 1.5rem }
+  .sheet tbody th, .sheet thead td { min-width: 5.5rem }
+  .sheet img { width: 104px; height: 104px } }
+"""
+TICK, CROSS = "M7.4 12.6l3 3 6-6.6", "M8.4 8.4l7.2 7.2m0-7.2l-7.2 7.2"
+
+
+def report(results: Sequence[Result], setting: Setting) -> str:
+    """The whole page.
+
+    Args:
+        results: the rows; the first is the teacher as it is meant to be used.
+        setting: what they were measured under, and the captions of their pictures.
+    """
+    versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes(setting))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>FewStep demo</title>
+<style>{STYLE}</style>
+<h1>The same captions in fewer network passes</h1>
+<p>{escape(summary(results, setting))}</p>
+<h2>Measured</h2>
+<div class="scroll">{_numbers(results)}</div>
+<h2>Pictures</h2>
+<p class="small">The first {len(setting.captions)} captions, not chosen. A tick means the judge
+reads the caption in the picture, a cross that it does not.</p>
+<div class="scroll">{_sheet(results, setting.captions)}</div>
+<h2>How it was measured</h2>
+<ul>{listed}</ul>
+<p class="small">{escape(setting.machine)}, {threads(setting)}; {escape(versions)};
+seed {setting.seed}.</p>
+</html>
+"""
+
+
+def summary(results: Sequence[Result], setting: Setting) -> str:
+    """What is seen, in plain words."""
+    teacher, students = results[0], [r for r in results[1:] if r.method.cfg_scale == 1.0]
+    text = (
+        f"Every row below shows what one small model makes of the same {setting.pictures} captions "
+        "from the same noise. Its teacher is used as diffusion models are meant to be: "
+        f"{teacher.method.steps} steps with guidance, {teacher.method.passes} network passes, "
+        f"{teacher.seconds:.2f} seconds a picture; {_share(teacher)} of its pictures show what the "
+        "caption says."
+    )
+    for student in students:
+        if student.method.steps == 4:
+            text += (
+                f" With its LCM-LoRA it takes 4 steps without guidance, {student.ratio:.1f} times "
+                f"less time, and {_share(student)} do."
+            )
+    forced = [r for r in results[1:] if r.method.model == teacher.method.model]
+    for result in forced:
+        if result.method.passes == 4:
+            text += f" The teacher itself, forced to 4 passes, gets {_share(result)} right."
+    return text
+
+
+def _share(result):
+    return f"{100 * result.scores['all'].accuracy:.1f} %"
+
+
+def _numbers(results):
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in HEADER)
+    rows = []
+    for result in results:
+        first, *rest = map(escape, cells(result))
+        kind = "student" if result.method.cfg_scale == 1.0 else "teacher"
+        numbers = "".join(f"<td>{cell}</td>" for cell in rest)
+        rows.append(f'<tr class="{kind}"><th scope="row">{first}</th>{numbers}</tr>')
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<table class="numbers">{table}</table>'
+
+
+def _sheet(results, captions):
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in captions)
+    body = "".join(_sheet_row(result, captions) for result in results)
+    table = f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<table class="sheet">{table}</table>'
+
+
+def _sheet_row(result, captions):
+    method = result.method
+    label = f"<b>{escape(method.model)}</b>{method.steps} step{'s' * (method.steps > 1)}<br>"
+    passes = f"{method.passes} pass{'es' * (method.passes > 1)}"
+    label += f"<span>{passes}<br>{_share(result)} right</span>"
+    shown = zip(result.pictures, result.verdicts, captions, strict=True)
+    images = "".join(
+        f'<td><img src="{data_uri(picture)}" alt="{escape(text)}">{_mark(is_right)}</td>'
+        for picture, is_right, text in shown
+    )
+    return f'<tr><th scope="row">{label}</th>{images}</tr>'
+
+
+def _mark(is_right):
+    kind, words = ("right", "shows its caption") if is_right else ("wrong", "does not")
+    return (
+        f'<svg viewBox="0 0 24 24" role="img" aria-label="{words}"><circle class="ring" cx="12" '
+        f'cy="12" r="12"/><circle class="is-{kind}" cx="12" cy="12" r="10"/>'
+        f'<path d="{TICK if is_right else CROSS}"/></svg>'
+    )
+
+
+def data_uri(picture) -> str:
+    """A [H, W, 3] uint8 picture as the address an img element can hold."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
