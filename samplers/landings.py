@@ -60,7 +60,7 @@ def check_eta(eta):
 def _earlier(sigma, eta, table):
     if sigma == 0.0:
         return 0.0
-    # 0.84 * 75 is 62.99999999999999 in binary and 63 in the paper's arithmetic
+    # (1 - 0.3) * 90 is 62.99999999999999 in binary and 63 in the paper's arithmetic
     timestep = math.floor(round((1.0 - eta) * timestep_of(sigma, table), 9))
     # a level between two timesteps, or below all of them, may have its nearest entry above it
     return min(float(table[timestep]), sigma)

@@ -32,8 +32,8 @@ def test_tcd_at_full_stochasticity_lands_on_the_first_timestep_not_on_clean_data
 
 
 def test_tcd_floors_the_decimal_the_user_typed():
-    # 0.84 * 75 is 63, and 62.99999999999999 in binary
-    assert tcd(levels(999, 75), 0.16, TABLE) == [TABLE[63], 0.0]
+    # 0.7 * 90 is 63, and 62.99999999999999 in binary
+    assert tcd(levels(999, 90), 0.3, TABLE) == [TABLE[63], 0.0]
 
 
 def test_tcd_ends_where_the_reference_does_when_told_its_last_level():

@@ -7,6 +7,7 @@ from fewstep.diffusion.sigmas import (
     from_timesteps,
     shifted,
     sigma_table,
+    timestep_of,
 )
 from fewstep.diffusion.timesteps import trailing
 
@@ -31,6 +32,15 @@ def test_levels_are_looked_up_at_whole_timesteps_and_end_clean():
     table = sigma_table()
     assert from_timesteps([999, 499], table) == [table[999], table[499], 0.0]
     assert from_timesteps([2, 0], [0.5, 1, 2]) == [2.0, 0.5, 0.0]
+
+
+def test_the_timestep_of_a_level_is_the_nearest_in_log_sigma():
+    table = [1.0, 4.0, 16.0]
+    assert [timestep_of(sigma, table) for sigma in table] == [0, 1, 2]
+    # 2 is halfway in log sigma; 2.2 is nearer to 4 there, though nearer to 1 on the line
+    assert [timestep_of(sigma, table) for sigma in (1.9, 2.2)] == [0, 1]
+    # beyond either end
+    assert [timestep_of(sigma, table) for sigma in (0.01, 99.0)] == [0, 2]
 
 
 def test_shift_moves_levels_towards_noise():
