@@ -6,6 +6,7 @@ Each stage leaves its result in the folder and is skipped when that is there, so
 cut off goes on with the stage it was in. Everything is seeded; FOLDER/weights is what is shipped.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -145,6 +146,11 @@ def save_network(network, path):
     scratch = path.with_name(path.name + ".unfinished")
     shutil.rmtree(scratch, ignore_errors=True)
     network.half().save_pretrained(scratch)
+    if isinstance(network, AutoencoderTiny):
+        # diffusers writes this key and warns of it when it reads it back
+        config = json.loads((scratch / "config.json").read_text(encoding="utf-8"))
+        config.pop("block_out_channels", None)
+        (scratch / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     if isinstance(network, CLIPTextModel):
         (file,) = scratch.glob("*.safetensors")
         prefix = "text_model."
