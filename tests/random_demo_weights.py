@@ -17,8 +17,9 @@ def use_where_none_are_shipped():
     if (SHIPPED / "lcm_lora.safetensors").is_file() or os.environ.get("FEWSTEP_DEMO_WEIGHTS"):
         return None
     folder = Path(tempfile.mkdtemp(prefix="fewstep-random-demo-"))
-    write(folder)
+    # first the variable: what writes the files imports fewstep.demo.weights, which reads it
     os.environ["FEWSTEP_DEMO_WEIGHTS"] = str(folder)
+    write(folder)
     return folder
 
 
