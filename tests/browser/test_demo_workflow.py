@@ -1,14 +1,8 @@
 """The demo workflow as a user meets it: opened in the real frontend, run, and looked at."""
 
-import pytest
 from browser import frontend
 
-from fewstep.demo import weights
-
 NAME = "fewstep_demo"
-TRAINED = pytest.mark.skipif(
-    not weights.LCM_LORA.is_file(), reason="the demo model has not been trained yet"
-)
 TEN_MINUTES = 600_000  # milliseconds; the teacher's 100 passes on a busy CPU
 BOTH_RUNS = 8  # pictures: two batches of four
 SHOWN = """() => window.app.graph.nodes
@@ -28,7 +22,6 @@ def test_the_template_opens_from_the_templates_dialog(page, server):
     assert page.trouble == []
 
 
-@TRAINED
 def test_the_template_runs_and_both_sides_show_their_pictures(page, server):
     frontend.open_template(page, server, NAME, waiting_for="FewStepDemoModel")
     assert page.evaluate(BROKEN) == []

@@ -14,10 +14,6 @@ CAPTION = "a red circle left of a small blue square on a gray background"
 # eight-bit values a decoded picture may differ by: two networks, the same weights, other kernels
 MOST = 2
 
-pytestmark = pytest.mark.skipif(
-    not weights.LCM_LORA.is_file(), reason="the demo model has not been trained yet"
-)
-
 
 @pytest.fixture(scope="module")
 def runs(host):

@@ -9,9 +9,6 @@ from fewstep.demo import weights
 
 FILE = Path(__file__).resolve().parents[2] / "example_workflows" / "fewstep_demo.json"
 TITLE_HEIGHT = 30  # pixels; a node's position is below its title
-TRAINED = pytest.mark.skipif(
-    not weights.LCM_LORA.is_file(), reason="the demo model has not been trained yet"
-)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +92,6 @@ def test_it_compares_50_guided_steps_with_4_plain_ones_on_one_seed(workflow):
     assert (first[3], second[3]) == (weights.GUIDANCE, 1)
 
 
-@TRAINED
 def test_it_runs_through_the_servers_interface(workflow, server):
     client = server.client
     outputs = client.run(api_format(workflow, client.get_json("/object_info")), seconds=600)

@@ -7,8 +7,6 @@ import pytest
 import torch
 from host.client import PromptError
 
-from fewstep.demo import weights
-
 STEPS = 4
 SAMPLERS = ["lcm", "tcd", "euler"]
 
@@ -155,9 +153,6 @@ def wait_until_logged(server, text, seconds=120):
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(
-    not weights.LCM_LORA.is_file(), reason="the demo model has not been trained yet"
-)
 def test_after_the_cancel_button_the_same_workflow_gives_the_same_picture(server):
     client = server.client
     (before,) = client.images(client.run(prompt_of(steps=3))["shown"])
