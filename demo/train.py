@@ -28,7 +28,7 @@ from .world import caption, draw
 
 SEED = 2026
 PICTURES = 40_000
-TEACHER_ITERATIONS = 7_000
+TEACHER_ITERATIONS = 16_000
 LCM_LORA_ITERATIONS = 2_000
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
 ENCODE_BATCH = 4

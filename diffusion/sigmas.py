@@ -2,7 +2,7 @@
 
 A level is looked up in the model's undistilled table (one entry per trained timestep), never
 interpolated and never looked up in a shortened one: an LCM patch leaves 50 entries, in which
-timestep 749 becomes 759. Betas: Rombach et al., arXiv:2112.10752 (scaled linear). Flow shift:
+timestep 749 becomes 739. Betas: Rombach et al., arXiv:2112.10752 (scaled linear). Flow shift:
 Esser et al., arXiv:2403.03206, equation 23.
 """
 
