@@ -126,11 +126,10 @@ def within(name, low, high):
 
 def unready(out: Path) -> str | None:
     """Why the demo cannot begin, None if it can; makes the folder for the results."""
-    if not weights.LCM_LORA.is_file():
-        return (
-            f"The demo model is not complete: {weights.LCM_LORA} is missing. "
-            "Install the pack again, with all its files."
-        )
+    try:
+        weights.check_present()
+    except FileNotFoundError as error:
+        return str(error)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

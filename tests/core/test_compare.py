@@ -148,4 +148,4 @@ def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_loaded(
 def test_a_missing_lora_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo.weights, "LCM_LORA", tmp_path / "lcm_lora.safetensors")
     assert demo.main(["--out", str(tmp_path / "out")]) == 2
-    assert "lcm_lora.safetensors is missing" in capsys.readouterr().err
+    assert "no lcm_lora.safetensors in" in capsys.readouterr().err
