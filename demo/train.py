@@ -28,7 +28,8 @@ from .world import caption, draw
 
 SEED = 2026
 PICTURES = 40_000
-TEACHER_ITERATIONS = 16_000
+# every leg ends at learning rate 0 and starts from the average of the one before
+TEACHER_LEGS = (7_000, 6_000)  # iterations
 LCM_LORA_ITERATIONS = 2_000
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
 ENCODE_BATCH = 4
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> int:
     _autoencoder(weights / "vae", say)
     scenes = random_scenes(np.random.default_rng(SEED), PICTURES)
     latents = _latents(folder / "latents.safetensors", weights / "vae", scenes, say)
+    _text_encoder(weights, say)
     _teacher(folder, weights, scenes, latents, say)
     _lcm_lora(weights, scenes, latents, say)
     return 0
@@ -77,27 +79,34 @@ def _latents(path, vae, scenes, say):
     return torch.cat(latents)
 
 
-def _teacher(folder, weights, scenes, latents, say):
-    if (weights / "unet").exists():
+def _text_encoder(weights, say):
+    if (weights / "text_encoder").exists():
         return
     tokenizer = CLIPTokenizer.from_pretrained(weights / "tokenizer")
     torch.manual_seed(SEED)
-    text_encoder, unet = new_text_encoder(len(tokenizer)), new_unet()
-    tokenize = _tokenize(tokenizer)
-    train_reading(text_encoder, tokenize, SEED, say)
-    networks = train_teacher(
-        unet,
-        text_encoder,
-        tokenize,
-        latents.float(),
-        scenes,
-        _alpha_bar(),
-        iterations=TEACHER_ITERATIONS,
-        seed=SEED,
-        say=say,
-    )
-    save_network(networks[1], weights / "text_encoder")
-    save_network(networks[0], weights / "unet")
+    text_encoder = new_text_encoder(len(tokenizer))
+    train_reading(text_encoder, _tokenize(tokenizer), SEED, say)
+    save_network(text_encoder, weights / "text_encoder")
+
+
+def _teacher(folder, weights, scenes, latents, say):
+    done = [folder / f"unet_after_leg_{k + 1}" for k in range(len(TEACHER_LEGS))]
+    done[-1] = weights / "unet"
+    for k, iterations in enumerate(TEACHER_LEGS):
+        if done[k].exists() or done[-1].exists():
+            continue
+        torch.manual_seed(SEED)
+        unet = train_teacher(
+            _unet(done[k - 1]) if k else new_unet(),
+            _encode(weights),
+            latents.float(),
+            scenes,
+            _alpha_bar(),
+            iterations=iterations,
+            seed=SEED + k,
+            say=say,
+        )
+        save_network(unet, done[k])
 
 
 def _lcm_lora(weights, scenes, latents, say):
@@ -105,30 +114,43 @@ def _lcm_lora(weights, scenes, latents, say):
     if path.exists():
         return
     rng = np.random.default_rng(SEED)
-    load = {"torch_dtype": torch.float32}
-    unet = UNet2DConditionModel.from_pretrained(weights / "unet", **load)
-    text_encoder = CLIPTextModel.from_pretrained(weights / "text_encoder", **load)
-    tokenize = _tokenize(CLIPTokenizer.from_pretrained(weights / "tokenizer"))
+    encode = _encode(weights)
 
-    @torch.no_grad()
     def conditions(rows):
-        captions = [caption(scenes[row], rng) for row in rows]
-        return text_encoder(tokenize(captions)).last_hidden_state
+        return encode([caption(scenes[row], rng) for row in rows])
 
     def on_iteration(i, loss, average):
         if i % 50 == 0:
             say(f"LCM-LoRA {i}/{LCM_LORA_ITERATIONS} loss {loss:.5f}")
 
     lora = train_lcm_lora(
-        unet,
+        _unet(weights / "unet"),
         latents,
         conditions,
-        text_encoder(tokenize([""])).last_hidden_state.detach(),
+        encode([""]),
         _alpha_bar(),
         Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
         on_iteration,
     )
     save_file(lora.kohya(), path, metadata={"ss_network_dim": str(lora.rank)})
+
+
+def _unet(path):
+    return UNet2DConditionModel.from_pretrained(path, torch_dtype=torch.float32)
+
+
+def _encode(weights):
+    """Captions -> [B, tokens, width], by the text encoder that is shipped."""
+    text_encoder = CLIPTextModel.from_pretrained(
+        weights / "text_encoder", torch_dtype=torch.float32
+    )
+    tokenize = _tokenize(CLIPTokenizer.from_pretrained(weights / "tokenizer"))
+
+    @torch.no_grad()
+    def encode(captions):
+        return text_encoder(tokenize(captions)).last_hidden_state
+
+    return encode
 
 
 def _tokenize(tokenizer):

@@ -1,0 +1,58 @@
+"""train-demo goes through its stages, and goes on where it was cut off."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fewstep.demo import train, train_autoencoder, train_teacher
+
+NETWORKS = ("vae", "text_encoder", "unet")
+
+
+@pytest.fixture(autouse=True)
+def few_iterations(monkeypatch):
+    for module, name, value in (
+        (train, "PICTURES", 8),
+        (train, "TEACHER_LEGS", (2, 1)),
+        (train, "LCM_LORA_ITERATIONS", 1),
+        (train_autoencoder, "PICTURES", 8),
+        (train_autoencoder, "ITERATIONS", 1),
+        (train_autoencoder, "POLISH_ITERATIONS", 1),
+        (train_teacher, "READING_ITERATIONS", 1),
+        (train_teacher, "BATCH", 4),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+def state(path):
+    (file,) = path.glob("*.safetensors")
+    return load_file(file)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path, capsys):
+    assert train.main([str(tmp_path)]) == 0
+    weights = tmp_path / "weights"
+    first = {part: state(weights / part) for part in NETWORKS}
+    lora = load_file(weights / "lcm_lora.safetensors")
+    assert not same(state(tmp_path / "unet_after_leg_1"), first["unet"])
+    assert all(tensor.dtype == torch.float16 for part in first.values() for tensor in part.values())
+
+    shutil.rmtree(weights / "unet")
+    capsys.readouterr()
+    assert train.main([str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert "teacher 0/1 " in said
+    assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading", "LCM-LoRA"))
+    assert same(state(weights / "unet"), first["unet"])
+    assert same(load_file(weights / "lcm_lora.safetensors"), lora)
+
+
+def test_no_folder_is_refused(capsys):
+    assert train.main([]) == 2
+    assert "needs one folder" in capsys.readouterr().err
