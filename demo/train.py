@@ -171,11 +171,14 @@ def save_network(network, path):
     scratch = path.with_name(path.name + ".unfinished")
     shutil.rmtree(scratch, ignore_errors=True)
     network.half().save_pretrained(scratch)
+    # a path of this machine, and a key that diffusers writes for AutoencoderTiny and then warns of
+    unwanted = {"_name_or_path"}
     if isinstance(network, AutoencoderTiny):
-        # diffusers writes this key and warns of it when it reads it back
-        config = json.loads((scratch / "config.json").read_text(encoding="utf-8"))
-        config.pop("block_out_channels", None)
-        (scratch / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+        unwanted.add("block_out_channels")
+    file = scratch / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in config.items() if key not in unwanted}
+    file.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     if isinstance(network, CLIPTextModel):
         (file,) = scratch.glob("*.safetensors")
         prefix = "text_model."

@@ -40,6 +40,8 @@ def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path,
     weights = tmp_path / "weights"
     first = {part: state(weights / part) for part in NETWORKS}
     lora = load_file(weights / "lcm_lora.safetensors")
+    # a leg that starts from a folder remembers its path, which nobody else shall read
+    assert str(tmp_path) not in (weights / "unet" / "config.json").read_text()
     assert not same(state(tmp_path / "unet_after_leg_1"), first["unet"])
     assert all(tensor.dtype == torch.float16 for part in first.values() for tensor in part.values())
 
