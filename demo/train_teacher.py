@@ -1,8 +1,8 @@
 """Train the demo teacher: text encoder and UNet, eps prediction, SD's scaled-linear noise.
 
 The text encoder learns by itself to sort a caption by things and is left alone from then on, as in
-SD. Trained along, it would lose "left" against "right" in its first minutes, when the UNet has no
-use for them yet, and never find them again.
+SD. Trained along, it lost "left" against "right" while the UNet had no use for them yet, and had
+not found them again after 6,000 iterations.
 
 The UNet's denoising loss is weighted by sigma, half way between the eps and the x0 loss. Every
 noise level then counts about the same, and the high ones, which settle what stands where, are not
