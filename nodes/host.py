@@ -221,6 +221,7 @@ def sd_model(shape: dict, weights: dict[str, torch.Tensor], latent_format, reloa
         reload: () -> the same MODEL anew, for hosts that reload instead of copying.
     """
     model_config = comfy.supported_models.SD15(shape)
+    model_config.unet_config |= shape  # SD15 has put its own 8 heads over the shape's
     model_config.latent_format = latent_format
     model_config.set_inference_dtype(torch.float32, None)
     names = comfy.utils.unet_to_diffusers(shape)
@@ -271,8 +272,7 @@ def clip_text_model(config: dict, weights: dict[str, torch.Tensor], tokenizer_fo
         functools.partial(comfy.sd1_clip.SD1ClipModel, clip_model=encoder),
     )
     clip = comfy.sd.CLIP(target)
-    projection = torch.eye(config["hidden_size"])
-    clip.load_sd({**weights, "text_projection.weight": projection})
+    clip.load_sd({**weights, "text_projection.weight": torch.eye(config["hidden_size"])})
     return clip
 
 

@@ -138,6 +138,15 @@ def test_vae_encodes_as_diffusers(host, pipelines):
     torch.testing.assert_close(latent["samples"], expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("timestep", [0, 499, 999])
+def test_one_network_pass_is_that_of_diffusers(host, pipelines, timestep):
+    pipeline, network = pipelines(TEACHER), demo()[0].model.diffusion_model
+    states, x = pipeline.encode([CAPTION, ""]), latents_of()
+    expected = pipeline.unet(x, timestep, states).sample
+    made = network(x, torch.full((2,), float(timestep)), states)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-4)
+
+
 def host_picture(runs, variant, sampler, sigmas, cfg, latent):
     import nodes
 
