@@ -9,7 +9,6 @@ a pass is short. Runs alternate, ours and the core's, and each pair gives one ra
 import argparse
 import gc
 import importlib
-import importlib.util
 import itertools
 import logging
 import os
@@ -20,6 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+load_pack = importlib.import_module("run").load_pack
+
 PAIRS = {"fewstep_lcm": "lcm", "fewstep_euler": "euler"}
 # batch and steps
 CASES = ((1, 4), (1, 20), (4, 4))
@@ -63,8 +65,8 @@ def prepare(comfyui):
     Returns:
         (name -> SAMPLER), (batch, steps -> (SAMPLER -> one sampling run)).
     """
-    sys.path[:] = [str(ROOT / "tests"), *(p for p in sys.path if Path(p).resolve() != ROOT)]
     load_pack()
+    sys.path.insert(0, str(ROOT / "tests"))
     if comfyui:
         os.environ["COMFYUI_PATH"] = comfyui
     find_comfyui = importlib.import_module("fewstep.bootstrap.find_comfyui")
@@ -110,14 +112,6 @@ def prepare(comfyui):
         return run
 
     return sampler_of, runner
-
-
-def load_pack():
-    spec = importlib.util.spec_from_file_location(
-        "fewstep", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    sys.modules["fewstep"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["fewstep"])
 
 
 def alternate(run, ours, core, repetitions):

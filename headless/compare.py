@@ -48,8 +48,17 @@ def demo_captions(count: int, seed: int) -> list[str]:
     return [caption(random_scene(rng, 1 + i % 2), rng) for i in range(count)]
 
 
-def compare(pipelines, captions, *, seed, batch, columns, on_passes=lambda passes: None):
-    """Make a picture of every caption with each of METHODS, and measure.
+def compare(
+    pipelines,
+    captions,
+    *,
+    seed,
+    batch,
+    columns,
+    methods=METHODS,
+    on_passes=lambda passes: None,
+):
+    """Make a picture of every caption with each method, and measure.
 
     Args:
         pipelines: the Pipeline of TEACHER and that of STUDENT, by these names.
@@ -57,36 +66,40 @@ def compare(pipelines, captions, *, seed, batch, columns, on_passes=lambda passe
         seed: of all noise.
         batch: pictures at a time.
         columns: how many pictures of each method to keep.
+        methods: the first is the one that the others are measured against.
         on_passes: called with the number of pictures that have just taken a network pass.
 
     Returns:
         (a Result for each method, seconds of decoding per picture)
     """
-    warm_up(pipelines, captions[:batch])
-    runs = {method: Run([], [], [], [], []) for method in METHODS}
+    warm_up(pipelines, captions[:batch], methods)
+    teacher = methods[0]
+    runs = {method: Run([], [], [], [], []) for method in methods}
     reference = Run([], [], [], [], [])
     for turn, first in enumerate(range(0, len(captions), batch)):
         rows = range(first, min(first + batch, len(captions)))
-        shift = turn % len(METHODS)
-        for method in METHODS[shift:] + METHODS[:shift]:
+        shift = turn % len(methods)
+        for method in methods[shift:] + methods[:shift]:
             pipeline = pipelines[method.model]
             _extend(runs[method], pipeline, method, captions, rows, seed, columns, on_passes)
-        teacher, other = METHODS[0], seed + REFERENCE_SEED
-        _extend(reference, pipelines[TEACHER], teacher, captions, rows, other, 0, on_passes)
+        pipeline, other = pipelines[teacher.model], seed + REFERENCE_SEED
+        _extend(reference, pipeline, teacher, captions, rows, other, 0, on_passes)
     decoding = [seconds for run in runs.values() for seconds in run.decode_seconds]
-    results = [_result(method, runs, reference, captions) for method in METHODS]
-    return results, sum(decoding) / len(METHODS) / len(captions)
+    results = [
+        _result(method, run, runs[teacher], reference, captions) for method, run in runs.items()
+    ]
+    return results, sum(decoding) / len(methods) / len(captions)
 
 
-def total_passes(count: int) -> int:
+def total_passes(count: int, methods=METHODS) -> int:
     """How often compare() will call on_passes, times the pictures of each call."""
-    return count * sum(method.passes for method in (*METHODS, METHODS[0]))
+    return count * sum(method.passes for method in (*methods, methods[0]))
 
 
-def warm_up(pipelines, captions):
+def warm_up(pipelines, captions, methods):
     """One step of each kind, so that no method pays for being the first."""
     noise = torch.zeros(len(captions), *LATENT)
-    for method in (Method(TEACHER, 1, GUIDANCE), Method(STUDENT, 1, 1.0)):
+    for method in {method._replace(steps=1) for method in methods}:
         x = sample(
             pipelines[method.model].denoiser(captions, method.cfg_scale), method, noise, None
         )
@@ -133,14 +146,13 @@ def _extend(run, pipeline, method, captions, rows, seed, columns, on_passes):
             run.pictures.append(picture)
 
 
-def _result(method, runs, reference, captions):
-    run = runs[method]
+def _result(method, run, teacher_run, reference, captions):
     enough = len(captions) >= LEAST_FOR_DISTANCE
     ours, theirs = np.stack(run.features), np.stack(reference.features)
     return Result(
         method=method,
         seconds=sum(run.seconds) / len(captions),
-        ratio=sum(runs[METHODS[0]].seconds) / sum(run.seconds),
+        ratio=sum(teacher_run.seconds) / sum(run.seconds),
         scores=score(run.verdicts, [read_caption(text) for text in captions]),
         distance=frechet_distance(theirs, ours) if enough else None,
         pictures=np.stack(run.pictures),

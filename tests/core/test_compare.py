@@ -98,6 +98,20 @@ def test_too_few_pictures_have_no_distance(painters):
     assert {result.distance for result in results} == {None}
 
 
+def test_methods_of_ones_own_are_measured_against_the_first_of_them():
+    painter = Painter()
+    methods = (Method(TEACHER, 4, 3.0), Method(TEACHER, 2, 1.0))
+    results, _ = compare(
+        {TEACHER: painter}, demo_captions(4, seed=0), seed=3, batch=4, columns=1, methods=methods
+    )
+    assert [result.method for result in results] == list(methods)
+    assert results[1].ratio == pytest.approx(results[0].seconds / results[1].seconds)
+    # the first one makes the reference too, and each one has a step to warm up
+    taken = [cfg for _, cfg, _ in painter.calls]
+    assert (taken.count(3.0), taken.count(1.0)) == (2 * 4 + 1, 2 + 1)
+    assert total_passes(4, methods) == 4 * (8 + 8 + 2)
+
+
 def test_captions_alternate_one_and_two_objects_and_come_from_the_seed():
     captions = demo_captions(6, seed=5)
     assert [len(read_caption(text).things) for text in captions] == [1, 2] * 3
