@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import random_demo_weights
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,10 +27,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs a CUDA device; skipped without one")
 
 
-def pytest_unconfigure():
-    random_demo_weights.remove(DEMO_WEIGHTS)
-
-
 def pytest_collection_modifyitems(items):
     if torch.cuda.is_available():
         return
@@ -42,5 +37,3 @@ def pytest_collection_modifyitems(items):
 
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
 load_fewstep()
-# before fewstep.demo.weights is imported, which reads the variable
-DEMO_WEIGHTS = random_demo_weights.use_where_none_are_shipped()

@@ -1,0 +1,53 @@
+"""The shipped demo model is as good as the README says.
+
+The README's figures are of 1,000 pictures. Here, with 48, a claim counts as refuted when it lies
+above the whole 95 % interval.
+"""
+
+import pytest
+import torch
+
+from fewstep.demo.weights import GUIDANCE
+from fewstep.headless.compare import STUDENT, TEACHER, compare, demo_captions
+from fewstep.headless.pipeline import load_demo
+from fewstep.headless.results import Method
+
+PICTURES = 48
+SEED = 11
+BEST = Method(TEACHER, 50, GUIDANCE)
+NO_GUIDANCE = Method(TEACHER, 50, 1.0)
+FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
+FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
+FEW = Method(STUDENT, 4, 1.0)
+
+
+@pytest.fixture(scope="module")
+def results():
+    """What `run.py demo` measures, by Method."""
+    pipelines = {TEACHER: load_demo(), STUDENT: load_demo(lora=True)}
+    captions = demo_captions(PICTURES, SEED)
+    methods = (BEST, NO_GUIDANCE, FOUR_STEPS, FOUR_PASSES, FEW)
+    with torch.inference_mode():
+        measured, _ = compare(pipelines, captions, seed=SEED, batch=16, columns=1, methods=methods)
+    return {result.method: result for result in measured}
+
+
+@pytest.mark.parametrize(("kind", "claimed"), [("single-object", 0.95), ("two-object", 0.8)])
+def test_the_teacher_draws_what_captions_say(results, kind, claimed):
+    _, highest = results[BEST].scores[kind].interval
+    assert highest >= claimed
+
+
+def test_the_teacher_needs_its_guidance_and_its_steps(results):
+    accuracy = {method: result.scores["all"].accuracy for method, result in results.items()}
+    assert accuracy[NO_GUIDANCE] <= accuracy[BEST] - 0.1
+    assert accuracy[FOUR_STEPS] <= accuracy[BEST] - 0.2
+
+
+def test_four_passes_of_the_student_are_nearly_as_right_as_a_hundred(results):
+    teacher, student = results[BEST].scores["all"], results[FEW].scores["all"]
+    assert student.interval[1] >= 0.95 * teacher.accuracy
+
+
+def test_the_student_is_nearer_to_the_teacher_than_the_teacher_in_as_many_passes(results):
+    assert results[FEW].distance <= results[FOUR_PASSES].distance / 5
