@@ -1,0 +1,1 @@
+"""LoRA files: headers, key dialects, coverage."""
