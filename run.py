@@ -22,6 +22,9 @@ usage: python run.py [command]
                         workflow in the browser (--no-browser: only print its address)
   test [core] [host] [browser] [-- pytest arguments]
                         run the tests; host needs a ComfyUI, browser also a Chromium
+  identify FILE [--json]
+                        say which distilled model a safetensors file is and what it needs, from
+                        its header alone; installs nothing
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   --help                this text
 
@@ -80,9 +83,18 @@ def train_demo(arguments):
     return in_environment("train-demo", arguments)
 
 
-COMMANDS = {"demo": demo, "test": test, "train-demo": train_demo}
+def identify(arguments):
+    """Needs nothing but Python, so it runs with the one that is here."""
+    return run_here("identify", arguments)
+
+
+COMMANDS = {"demo": demo, "test": test, "identify": identify, "train-demo": train_demo}
 # The commands that are a main(arguments) of the pack.
-MODULES = {"demo": "headless.demo", "train-demo": "demo.train"}
+MODULES = {
+    "demo": "headless.demo",
+    "identify": "headless.identify",
+    "train-demo": "demo.train",
+}
 
 
 def in_environment(command, arguments):
@@ -90,6 +102,10 @@ def in_environment(command, arguments):
     python = environment.ensure("headless")
     if Path(sys.prefix).resolve() != environment.FOLDER.resolve():
         return pass_through([python, __file__, command, *arguments])
+    return run_here(command, arguments)
+
+
+def run_here(command, arguments):
     load_pack()
     return importlib.import_module(f"fewstep.{MODULES[command]}").main(arguments)
 

@@ -37,8 +37,12 @@ RULES = {
     "diffusion": Rule((), TENSORS),
     **{
         folder: Rule(("diffusion",), TENSORS)
-        for folder in ("samplers", "lora", "recipes", "guidance", "cache", "evaluate")
+        for folder in ("samplers", "lora", "guidance", "cache", "evaluate")
     },
+    # `run.py identify` runs on a bare Python, so these need nothing but the standard library
+    "lora/header.py": Rule(),
+    "lora/dialects.py": Rule(),
+    "recipes": Rule(("lora.header", "lora.dialects")),
     "distill": Rule(("diffusion", "samplers", "guidance", "lora"), TENSORS),
     # demo/weights.py alone, since the rest of demo meets diffusers, which ComfyUI does not have
     "nodes": Rule((*CORE, "demo.weights"), (*TENSORS, *NODE_API)),

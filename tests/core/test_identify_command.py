@@ -1,0 +1,66 @@
+"""run.py identify prints what a file is; its exit status tells scripts the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fewstep.headless.identify import main
+
+KEY = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lightning(tmp_path):
+    path = tmp_path / "sdxl_lightning_4step_lora.safetensors"
+    pair = {f"{KEY}.lora_down.weight": torch.zeros(4, 2048)}
+    save_file({**pair, f"{KEY}.lora_up.weight": torch.zeros(1280, 4)}, path)
+    return path
+
+
+def test_a_recipe_that_was_found_is_status_0(lightning, capsys):
+    assert main([str(lightning)]) == 0
+    told = capsys.readouterr().out
+    for words in ("sdxl-lightning-4step-lora", "likely", "euler", "trailing", "because"):
+        assert words in told
+
+
+def test_json_is_one_object(lightning, capsys):
+    assert main([str(lightning), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["family"], found["base"], found["kind"]) == ("lightning", "sdxl", "lora")
+    assert (found["steps"], found["cfg"], found["confidence"]) == ([4], [1, 1], "likely")
+
+
+def test_a_sound_file_without_a_recipe_is_status_3(lightning, capsys):
+    renamed = lightning.rename(lightning.with_name("pytorch_lora_weights.safetensors"))
+    assert main([str(renamed), "--json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert (found["recipe"], found["base"], found["confidence"]) == (None, "sdxl", "none")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"PK\x03\x04", b"<html></html>"])
+def test_a_refused_file_is_status_2_and_one_sentence(tmp_path, capsys, content):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    assert main([str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "model.safetensors" in err
+
+
+def test_a_file_that_is_not_there_is_status_2(tmp_path, capsys):
+    assert main([str(tmp_path / "no.safetensors")]) == 2
+    assert capsys.readouterr().err.endswith("no.safetensors: No such file or directory.\n")
+
+
+def test_the_command_needs_nothing_but_python(lightning):
+    # -S and -s leave out everything that is installed, -E the environment
+    run = [sys.executable, "-S", "-s", "-E", ROOT / "run.py", "identify", lightning, "--json"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["recipe"] == "sdxl-lightning-4step-lora"
