@@ -1,8 +1,6 @@
 """Write a LoRA of any dialect in any other without loss."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import torch
 
@@ -10,10 +8,7 @@ from . import dialects
 from .adapter_config import ADAPTER_METADATA, adapter_config, adapter_metadata
 from .dialects import DIALECTS, WRITTEN, Key
 from .layers import Tensors, layers_of
-
-COMPONENTS = ("unet", "transformer", *dialects.ENCODERS)
-# one network and one first text encoder go by several names
-ROLES = {"": "network", "unet": "network", "transformer": "network", "te": "te1"}
+from .targets import find, only, spellings
 
 
 def convert(
@@ -44,7 +39,7 @@ def convert(
     """
     if to not in DIALECTS:
         raise ValueError(f"to is {to!r}; allowed is one of {', '.join(DIALECTS)}.")
-    read, write = _spellings(targets, names or {})
+    read, write = spellings(targets, names or {})
     found = {}
     for place, layer in layers_of(state_dict, metadata).items():
         module = _module(place, read)
@@ -63,53 +58,14 @@ def convert(
     return written, kept if "alpha" in WRITTEN[to] else kept | _metadata(found, to)
 
 
-class _Module(NamedTuple):
-    component: str
-    path: str
-
-    @property
-    def role(self) -> str:
-        return ROLES.get(self.component, self.component)
-
-
-def _spellings(targets, names):
-    """How dialects spell the targets: (role, dialect, spelled) -> modules and back."""
-    if wrong := sorted(set(targets) - set(COMPONENTS)):
-        raise ValueError(f"targets has {wrong[0]!r}; allowed is one of {', '.join(COMPONENTS)}.")
-    ldm = {key.removesuffix(".weight"): name.removesuffix(".weight") for key, name in names.items()}
-    read, write = defaultdict(set), {}
-    for module in (_Module(c, path) for c, paths in targets.items() for path in paths):
-        path = module.path
-        host = ldm.get(path) if ldm and module.role == "network" else path
-        for dialect in DIALECTS:
-            spelled = {"kohya": path.replace(".", "_"), "comfyui": host}.get(dialect, path)
-            write[dialect, module] = spelled
-            read[module.role, dialect, spelled].add(module)
-        # kohya trains SDXL on modules with LDM's names
-        if host is not None:
-            read[module.role, "kohya", host.replace(".", "_")].add(module)
-    return read, write
-
-
 def _module(place, read):
-    role = _Module(place.component, place.module).role
-    found = read.get((role, place.dialect, place.module))
+    found = find(place, read)
     if not found:
         raise ValueError(
             f"{place.component or 'network'} module {place.module!r} of the file is none of the "
             "targets; the LoRA was made for another network. Use one for this network."
         )
-    return _only(found, place.module)
-
-
-def _only(modules, spelled):
-    if len(modules) > 1:
-        paths = " and ".join(repr(module.path) for module in sorted(modules))
-        raise ValueError(
-            f"{spelled!r} stands for {paths} of the targets, and nothing tells which; "
-            "use dotted paths (diffusers or peft)."
-        )
-    return next(iter(modules))
+    return only(found, place.module)
 
 
 def _spelled(module, to, read, write):
@@ -119,7 +75,7 @@ def _spelled(module, to, read, write):
             f"names has no entry for {module.path!r}, so ComfyUI's name of it is unknown; "
             "ComfyUI does not have this layer. Leave it out or convert to diffusers."
         )
-    _only(read[module.role, to, spelled], spelled)
+    only(read[module.role, to, spelled], spelled)
     return spelled
 
 
