@@ -12,6 +12,8 @@ from .recipe import Recipe
 from .structure import Structure, structure_of
 
 CONFIDENCES = ("certain", "likely", "unsure", "none")
+# the one feature that is something missing, which tells less than something that is there
+ABSENCE = "no guidance embedding"
 KIND_WORDS = {"lora": "a LoRA", "unet": "a network alone", "checkpoint": "a whole checkpoint"}
 
 
@@ -147,6 +149,11 @@ def _weighed(found, structure, misnamed):
     if len(left) > 1:
         reasons.append("More than one recipe is possible, and nothing tells which.")
         return _undecided(structure, reasons)
+    if len(found) == 1 and left[0].structure == (ABSENCE,):
+        reasons.append(
+            "A model trained on from it has the same tensors, so it may be one."
+        )
+        return _found(left[0], structure, "unsure", tuple(reasons))
     confidence = "likely" if structure.base is not None else "unsure"
     return _found(left[0], structure, confidence, tuple(reasons))
 

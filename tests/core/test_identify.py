@@ -135,8 +135,12 @@ def test_a_w_embedding_tells_an_lcm_without_any_name_and_rules_the_others_out():
     assert found(tensors("sdxl", "unet"), "lcm.safetensors").recipe is None
 
 
-def test_a_missing_guidance_embedding_tells_schnell():
-    assert found(tensors("flux", "unet", "no guidance embedding")).recipe is SCHNELL
+def test_a_missing_guidance_embedding_tells_schnell_but_not_for_sure():
+    found_alone = found(tensors("flux", "unet", "no guidance embedding"))
+    assert (found_alone.recipe, found_alone.confidence) == (SCHNELL, "unsure")
+    assert "may be one" in found_alone.reasons[-1]
+    named = found(tensors("flux", "unet", "no guidance embedding"), "flux1-schnell.safetensors")
+    assert (named.recipe, named.confidence) == (SCHNELL, "likely")
     assert found(tensors("flux", "unet", "guidance embedding"), "schnell").recipe is None
 
 
