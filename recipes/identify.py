@@ -150,9 +150,7 @@ def _weighed(found, structure, misnamed):
         reasons.append("More than one recipe is possible, and nothing tells which.")
         return _undecided(structure, reasons)
     if len(found) == 1 and left[0].structure == (ABSENCE,):
-        reasons.append(
-            "A model trained on from it has the same tensors, so it may be one."
-        )
+        reasons.append("A model trained on from it has the same tensors, so it may be one.")
         return _found(left[0], structure, "unsure", tuple(reasons))
     confidence = "likely" if structure.base is not None else "unsure"
     return _found(left[0], structure, confidence, tuple(reasons))
