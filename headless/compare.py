@@ -61,7 +61,7 @@ def compare(
     """Make a picture of every caption with each method, and measure.
 
     Args:
-        pipelines: the Pipeline of TEACHER and that of STUDENT, by these names.
+        pipelines: the Pipeline of every model that a method names, by this name.
         captions: of the demo world.
         seed: of all noise.
         batch: pictures at a time.

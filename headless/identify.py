@@ -26,13 +26,19 @@ def main(argv: list[str]) -> int:
     try:
         found = identify(wanted.file)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{sentence(error)}\n")
+        tell(sys.stderr, f"{sentence(error)}\n")
         return REFUSED
     if wanted.json:
-        sys.stdout.write(json.dumps(found.as_json(), ensure_ascii=False) + "\n")
+        tell(sys.stdout, json.dumps(found.as_json()) + "\n")
     else:
-        sys.stdout.write(as_text(found, wanted.file.name))
+        tell(sys.stdout, as_text(found, wanted.file.name))
     return FOUND if found.recipe else NO_RECIPE
+
+
+def tell(stream, text: str) -> None:
+    """Write it; file names may hold letters that a terminal's encoding has not."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def sentence(error: Exception) -> str:

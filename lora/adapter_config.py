@@ -10,6 +10,7 @@ Source: what diffusers 0.42.1 and peft 0.21.2 write and read.
 import json
 import math
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
@@ -31,7 +32,7 @@ def adapter_configs(metadata: Mapping[str, str]) -> dict[str, dict]:
         return {}
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"metadata {ADAPTER_METADATA} is no JSON: {error}. Remove it.") from error
     if not isinstance(fields, dict):
         raise ValueError(f"metadata {ADAPTER_METADATA} is {text[:40]!r}; allowed is a JSON object.")
@@ -57,15 +58,16 @@ def configured_alpha(config: Mapping, module: str, rank: int) -> float | None:
             if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", module):
                 alpha = value
                 break
-    except (re.error, TypeError, ValueError) as error:
+    except (re.error, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(
             f"metadata {ADAPTER_METADATA} has a broken alpha_pattern: {error}. Remove the entry."
         ) from error
     if alpha is None:
         return None
-    if not isinstance(alpha, int | float) or not math.isfinite(alpha):
+    is_number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
+    if not is_number or not abs(alpha) <= sys.float_info.max:
         raise ValueError(
-            f"metadata {ADAPTER_METADATA} says lora_alpha {alpha!r} for {module!r}; "
+            f"metadata {ADAPTER_METADATA} says lora_alpha {str(alpha)[:40]} for {module!r}; "
             "allowed is a finite number. Remove the entry."
         )
     return alpha * math.sqrt(rank) if config.get("use_rslora") else float(alpha)

@@ -10,7 +10,6 @@ from .dialects import Key, parse_key
 from .header import TensorInfo
 from .targets import find, spellings
 
-VERDICTS = ("whole", "partial", "other network", "none")
 # parts that say nothing of the shape of the weight they change
 SIDE_PARTS = ("alpha", "dora_scale", "magnitude", "up_bias", "reshape_weight")
 
@@ -26,7 +25,7 @@ class Layer(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """verdict is one of VERDICTS; reasons are sentences for people."""
+    """verdict is whole, partial, other network or none; reasons are sentences for people."""
 
     verdict: str
     layers: tuple[Layer, ...]

@@ -17,16 +17,14 @@ from .recipe import (
 from .values import (
     Wrong,
     falling,
-    identifier,
     interval,
-    link,
     list_of,
+    matching,
     number,
     one_of,
     or_null,
     parts,
     pattern,
-    sha256,
     text,
     texts_by_key,
     truth,
@@ -34,6 +32,10 @@ from .values import (
 )
 
 MOST_STEPS = 1000
+
+identifier = matching(r"[a-z0-9]+([.-][a-z0-9]+)*", "lower case letters, digits, dots and hyphens")
+sha256 = matching(r"[0-9a-f]{64}", "64 lower case hex digits")
+link = matching(r"https://\S+", "a link that begins with https://")
 
 
 def steps(value):

@@ -11,14 +11,17 @@ from .read import read_all
 from .recipe import Recipe
 from .structure import Structure, structure_of
 
-CONFIDENCES = ("certain", "likely", "unsure", "none")
 # the one feature that is something missing, which tells less than something that is there
 ABSENCE = "no guidance embedding"
 KIND_WORDS = {"lora": "a LoRA", "unet": "a network alone", "checkpoint": "a whole checkpoint"}
 
 
 class Identification(NamedTuple):
-    """recipe is None where none was found or several are possible; reasons are sentences."""
+    """recipe is None where none was found or several are possible; reasons are sentences.
+
+    confidence is "certain" (by content), "likely" (the evidence agrees), "unsure" (it is thin or
+    disagrees) or "none".
+    """
 
     recipe: Recipe | None
     base: str | None
@@ -44,10 +47,14 @@ class Identification(NamedTuple):
 
 
 class _Evidence(NamedTuple):
-    """Recipes that one kind of evidence speaks for, and the sentence that says so."""
+    """Recipes that one kind of evidence speaks for."""
 
+    what: str
     recipes: list[Recipe]
-    reason: str
+
+    @property
+    def reason(self) -> str:
+        return f"{self.what} those of {_titles(self.recipes)}."
 
 
 def identify(
@@ -82,11 +89,12 @@ def judge(
             return _found(recipe, structure, "certain", (reason,))
     fitting = _same_kind([r for r in recipes if _fits(r, structure)], structure)
     found = [
-        _Evidence(_by_structure(fitting, structure), "Its tensors are those that {} has."),
-        _Evidence(_by_metadata(fitting, metadata), "Its metadata are those of {}."),
-        _Evidence(named(fitting, name), f"Its name, {name}, is that of {{}}."),
+        _Evidence("Its tensors are", _by_structure(fitting, structure)),
+        _Evidence("Its metadata are", _by_metadata(fitting, metadata)),
+        _Evidence(f"Its name, {name}, is among", named(fitting, name)),
     ]
-    return _weighed([e for e in found if e.recipes], structure, _misnamed(recipes, fitting, name))
+    misnamed = () if found[-1].recipes else _misnamed(named(recipes, name))
+    return _weighed([evidence for evidence in found if evidence.recipes], structure, misnamed)
 
 
 def _fits(recipe, structure):
@@ -120,9 +128,8 @@ def _by_metadata(recipes, metadata):
     ]
 
 
-def _misnamed(recipes, fitting, name):
-    """Sentences on recipes that the name speaks of and the tensors rule out."""
-    ruled_out = [recipe for recipe in named(recipes, name) if recipe not in fitting]
+def _misnamed(ruled_out):
+    """A sentence on recipes that the name speaks of and the tensors rule out."""
     if not ruled_out:
         return ()
     return (
@@ -140,7 +147,7 @@ def _weighed(found, structure, misnamed):
     left = found[0].recipes
     reasons = list(structure.reasons)
     for evidence in found:
-        reasons.append(evidence.reason.format(_titles(evidence.recipes)))
+        reasons.append(evidence.reason)
         agreed = [recipe for recipe in left if recipe in evidence.recipes]
         if not agreed:
             reasons.append("That does not go together, so no recipe is chosen.")
@@ -152,8 +159,9 @@ def _weighed(found, structure, misnamed):
     if len(found) == 1 and left[0].structure == (ABSENCE,):
         reasons.append("A model trained on from it has the same tensors, so it may be one.")
         return _found(left[0], structure, "unsure", tuple(reasons))
-    confidence = "likely" if structure.base is not None else "unsure"
-    return _found(left[0], structure, confidence, tuple(reasons))
+    is_agreed = structure.base is not None and not misnamed
+    reasons += misnamed
+    return _found(left[0], structure, "likely" if is_agreed else "unsure", tuple(reasons))
 
 
 def _undecided(structure, reasons):

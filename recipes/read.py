@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import fields
 from .recipe import Recipe
-from .values import Wrong, identifier, parts
+from .values import Wrong, parts
 
 FOLDER = Path(__file__).parent / "data"
 # a file of ours is 20 KB; beyond this somebody has put a model into the folder
@@ -67,6 +67,9 @@ def read_file(path: Path) -> list[Recipe]:
         raise RecipeError(f"{path.name}, line {error.lineno}: no JSON, {error.msg}.") from None
     except RecursionError:
         raise RecipeError(f"{path.name}: nested too deeply to be recipes.") from None
+    except ValueError as error:
+        # Python does not read whole numbers of thousands of digits
+        raise RecipeError(f"{path.name}: holds a number that cannot be read, {error}.") from None
     except _Repeated as error:
         raise RecipeError(
             f"{path.name}, {error}: stands twice in one object; keep one of them."
@@ -89,7 +92,7 @@ def _recipes(content, text, path):
         except Wrong as wrong:
             raise _error(path, text, where, wrong) from None
 
-    family = located(("family",), identifier, content["family"])
+    family = located(("family",), fields.identifier, content["family"])
     common = located(("common",), _common, content.get("common", {}))
     recipes = [
         located(("recipes", i), _recipe, family, common, entry)

@@ -58,20 +58,25 @@ def test_rank_stabilisation_divides_by_the_root_of_the_rank():
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("{", "is no JSON: Expecting"), ("[1]", r"is '\[1\]'; allowed is a JSON")]
+    ("text", "match"),
+    [
+        ("{", "is no JSON: Expecting"),
+        ("[" * 100_000, "is no JSON"),
+        ("[1]", r"is '\[1\]'; allowed is a JSON"),
+    ],
 )
 def test_metadata_that_is_no_json_object_is_refused(text, match):
     with pytest.raises(ValueError, match=match):
         adapter_configs({ADAPTER_METADATA: text})
 
 
-@pytest.mark.parametrize("alpha", ["8", math.nan, math.inf, [1]])
+@pytest.mark.parametrize("alpha", ["8", math.nan, math.inf, [1], True, 10**400])
 def test_an_alpha_that_is_no_finite_number_is_refused(alpha):
     with pytest.raises(ValueError, match="says lora_alpha .* for 'a'; allowed is a finite number"):
         configured_alpha({"lora_alpha": alpha}, "a", 4)
 
 
-@pytest.mark.parametrize("patterns", [{"(": 1}, [1], 3])
+@pytest.mark.parametrize("patterns", [{"(": 1}, [1], 3, {"a{99999999999999999999}": 1}])
 def test_a_broken_pattern_is_refused(patterns):
     with pytest.raises(ValueError, match="has a broken alpha_pattern: .* Remove the entry"):
         configured_alpha({"lora_alpha": 1, "alpha_pattern": patterns}, "a", 4)

@@ -88,7 +88,7 @@ def test_a_name_that_the_tensors_agree_with_is_likely():
     assert (result.recipe, result.confidence) == (EIGHT, "likely")
     assert result.reasons == (
         "It is lora of sdxl.",
-        "Its name, sdxl_lightning_8step_lora.safetensors, is that of Lightning 8.",
+        "Its name, sdxl_lightning_8step_lora.safetensors, is among those of Lightning 8.",
     )
 
 
@@ -130,9 +130,20 @@ def test_a_network_stands_in_for_a_checkpoint_where_the_family_has_no_network():
 def test_a_w_embedding_tells_an_lcm_without_any_name_and_rules_the_others_out():
     result = found(tensors("sdxl", "unet", "w embedding"))
     assert (result.recipe, result.confidence) == (LCM, "likely")
-    named = found(tensors("sdxl", "unet", "w embedding"), "lightning-4step.safetensors")
-    assert named.recipe is LCM
+    assert found(tensors("sdxl", "unet", "w embedding"), "lcm.safetensors").confidence == "likely"
     assert found(tensors("sdxl", "unet"), "lcm.safetensors").recipe is None
+
+
+def test_a_name_that_disagrees_with_telling_tensors_is_said_and_makes_it_unsure():
+    result = found(tensors("sdxl", "unet", "w embedding"), "lightning-4step.safetensors")
+    assert (result.recipe, result.confidence) == (LCM, "unsure")
+    assert "Its name speaks of Lightning 4" in result.reasons[-1]
+
+
+def test_braces_in_a_name_are_letters_like_others():
+    result = found(tensors(), "lightning_4step{0}{x}.safetensors")
+    assert (result.recipe, result.confidence) == (LIGHTNING, "likely")
+    assert "lightning_4step{0}{x}.safetensors" in result.reasons[-1]
 
 
 def test_a_missing_guidance_embedding_tells_schnell_but_not_for_sure():
@@ -173,7 +184,7 @@ def test_the_json_has_the_promised_keys_and_values():
         "confidence": "likely",
         "reasons": [
             "It is lora of sdxl.",
-            "Its name, lightning-4step.safetensors, is that of Lightning 4.",
+            "Its name, lightning-4step.safetensors, is among those of Lightning 4.",
         ],
         "warnings": [],
     }

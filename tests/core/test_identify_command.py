@@ -1,6 +1,7 @@
 """run.py identify prints what a file is; its exit status tells scripts the same."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,16 @@ def test_a_refused_file_is_status_2_and_one_sentence(tmp_path, capsys, content):
 def test_a_file_that_is_not_there_is_status_2(tmp_path, capsys):
     assert main([str(tmp_path / "no.safetensors")]) == 2
     assert capsys.readouterr().err.endswith("no.safetensors: No such file or directory.\n")
+
+
+def test_a_name_that_the_terminal_cannot_show_is_told_all_the_same(lightning):
+    odd = lightning.rename(lightning.with_name("sdxl_lightning_4step_ß\u2603.safetensors"))
+    for more in ([], ["--json"]):
+        run = [sys.executable, "-X", "utf8=0", ROOT / "run.py", "identify", odd, *more]
+        environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60, env=environ)
+        assert done.returncode == 0, done.stderr
+        assert "sdxl-lightning-4step-lora" in done.stdout
 
 
 def test_the_command_needs_nothing_but_python(lightning):

@@ -123,6 +123,9 @@ def test_a_wrong_common_field_is_told_once_and_where_it_stands(tmp_path):
         ({"shift": 0}, r"0.shift: is 0; allowed is a number above 0"),
         ({"strength": -1}, r"0.strength: is -1; allowed is a number above 0"),
         ({"strength": True}, r"0.strength: is true; allowed is a number"),
+        ({"shift": 10**400}, r"0.shift: is 10+\.\.\.; allowed is a number above 0"),
+        ({"names": ["a{99999999999999999999}"]}, r"0.names.0: .*a regular expression"),
+        ({"names": ["(" * 5000 + ")" * 5000]}, r"0.names.0: .*a regular expression"),
         ({"shift": 1e400}, r"0.shift: is Infinity; allowed is a number above 0"),
         ({"prediction": "epsilon"}, r"0.prediction: .*eps, v, x0, flow"),
         ({"start": "max"}, r"0.start: .*unit variance, sigma"),
@@ -195,6 +198,7 @@ def test_the_line_is_that_of_the_value(tmp_path):
         ('{"family": "X!", "recipes": []}', 'line 1, family: is "X!"'),
         ('{"family": "x", "family": "y", "recipes": []}', "family: stands twice"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"family": ' + "9" * 5000 + "}", "holds a number that cannot be read"),
     ],
 )
 def test_a_file_that_holds_no_recipes_is_refused(tmp_path, text, complaint):
