@@ -2,13 +2,14 @@
 
 import pytest
 from diffusers import UNet2DConditionModel
+from header_files import infos
 from safetensors.torch import load_file
 
 from fewstep.demo import weights
 from fewstep.lora.convert import convert
 from fewstep.lora.coverage import coverage
 from fewstep.lora.dialects import DIALECTS
-from fewstep.lora.header import TensorInfo, read_header
+from fewstep.lora.header import read_header
 
 LAYERS = 79
 
@@ -19,10 +20,6 @@ def targets():
     modules = network.named_modules()
     shapes = {path: tuple(m.weight.shape) for path, m in modules if hasattr(m, "weight")}
     return {"unet": {path: shape for path, shape in shapes.items() if len(shape) > 1}}
-
-
-def infos(state_dict):
-    return {key: TensorInfo("F16", tuple(t.shape), 0, 0) for key, t in state_dict.items()}
 
 
 def test_the_file_as_shipped_is_whole(targets):

@@ -5,8 +5,8 @@ import peft
 import pytest
 import torch
 from diffusers.utils.state_dict_utils import convert_state_dict_to_kohya
+from header_files import header_of
 
-from fewstep.lora.header import Header, TensorInfo
 from fewstep.recipes.structure import structure_of
 
 SD15 = {"cross_attention_dim": 768}
@@ -64,11 +64,6 @@ NETWORKS = [
 def on_meta(kind, options):
     with torch.device("meta"):
         return getattr(diffusers, kind)(**options)
-
-
-def header_of(state_dict):
-    tensors = {key: TensorInfo("F16", tuple(t.shape), 0, 0) for key, t in state_dict.items()}
-    return Header(tensors, {}, 0)
 
 
 @pytest.mark.parametrize(("base", "kind", "options"), NETWORKS)

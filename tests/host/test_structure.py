@@ -4,8 +4,9 @@ import importlib
 
 import pytest
 import torch
+from header_files import header_of
 
-from fewstep.lora.header import Header, TensorInfo
+from fewstep.lora.header import TensorInfo
 from fewstep.recipes.structure import structure_of
 
 FLUX = {
@@ -74,11 +75,6 @@ def on_meta(kind, options):
     module, name = f"comfy.ldm.{kind}".rsplit(".", 1)
     network = getattr(importlib.import_module(module), name)
     return network(**options, device="meta", dtype=torch.float16, operations=ops.manual_cast)
-
-
-def header_of(state_dict, prefix=""):
-    infos = {prefix + k: TensorInfo("F16", tuple(t.shape), 0, 0) for k, t in state_dict.items()}
-    return Header(infos, {}, 0)
 
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
