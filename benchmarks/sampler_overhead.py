@@ -85,7 +85,8 @@ def prepare(comfyui):
     import torch
     from host import tiny_models
 
-    from fewstep.nodes import host, samplers, schedules
+    from fewstep.nodes import samplers, schedules
+    from fewstep.nodes.host import runs, sampling
 
     torch.set_num_threads(1)
     model = tiny_models.tiny_model()
@@ -93,12 +94,12 @@ def prepare(comfyui):
 
     def sampler_of(name):
         ours = getattr(samplers, name, None)
-        return host.as_sampler(ours) if ours else comfy.samplers.sampler_object(name)
+        return runs.as_sampler(ours) if ours else comfy.samplers.sampler_object(name)
 
     def runner(batch, steps):
         latent = torch.zeros(batch, *tiny_models.LATENT_SHAPE[1:])
         noise = comfy.sample.prepare_noise(latent, 1)
-        levels = schedules.sigmas_of(host.sampling_of(model), "trailing", steps)
+        levels = schedules.sigmas_of(sampling.sampling_of(model), "trailing", steps)
         sigmas = torch.tensor(levels, dtype=torch.float32)
 
         # as the server runs its nodes, and with the progress bar's text off, which is a terminal's

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..demo import weights
-from . import host
+from .host import demo as models
 from .schema import schema
 
 TEACHER, LCM_LORA = "teacher", "teacher + LCM-LoRA"
@@ -11,13 +11,13 @@ TEACHER, LCM_LORA = "teacher", "teacher + LCM-LoRA"
 
 def demo_model(variant: str):
     """The demo MODEL, with the LCM-LoRA applied by the host's own loader where it is asked for."""
-    model = host.sd_model(
+    model = models.sd_model(
         _host_shape(weights.read_config("unet")),
         weights.read_weights("unet"),
-        host.plain_latents(weights.PREVIEW_FACTORS),
+        models.plain_latents(weights.PREVIEW_FACTORS),
         reload=lambda: demo_model(variant),
     )
-    return host.with_lora(model, weights.LCM_LORA) if variant == LCM_LORA else model
+    return models.with_lora(model, weights.LCM_LORA) if variant == LCM_LORA else model
 
 
 def _host_shape(config):
@@ -79,9 +79,11 @@ class FewStepDemoModel(io.ComfyNode):
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
         weights.check_present()
-        clip = host.clip_text_model(
+        clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),
             str(weights.TOKENIZER),
         )
-        return io.NodeOutput(demo_model(variant), clip, host.taesd_vae(weights.read_weights("vae")))
+        return io.NodeOutput(
+            demo_model(variant), clip, models.taesd_vae(weights.read_weights("vae"))
+        )

@@ -5,7 +5,7 @@ Off unless the setting is on: a workflow that names them does not run where the 
 
 import torch
 
-from . import host
+from .host import files, lists
 from .samplers import fewstep_lcm, fewstep_tcd
 from .schedules import sigmas_of
 
@@ -16,16 +16,16 @@ SPACINGS = {"fewstep_trailing": "trailing", "fewstep_lcm": "lcm"}
 
 def add_if_wanted() -> None:
     """Add the names if the user switched the setting on; safe to call again."""
-    if host.setting(SETTING) is True:
+    if files.setting(SETTING) is True:
         add()
 
 
 def add() -> None:
     """Add the names to the host's lists; names that are there already are left alone."""
     for name, function in SAMPLERS.items():
-        host.add_sampler(name, function)
+        lists.add_sampler(name, function)
     for name, spacing in SPACINGS.items():
-        host.add_scheduler(name, _scheduler(spacing))
+        lists.add_scheduler(name, _scheduler(spacing))
 
 
 def _scheduler(spacing):

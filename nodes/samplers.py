@@ -6,27 +6,27 @@ from ..samplers import landings
 from ..samplers.ode import sample_euler
 from ..samplers.start import CONVENTIONS
 from ..samplers.trajectory import sample_trajectory
-from . import host
+from .host import runs
 from .schema import schema
 
 FOLDER = "samplers"
 SAMPLER_TOOLTIP = "Goes into SamplerCustom or SamplerCustomAdvanced."
 
 
-@host.as_sampler_function
-def fewstep_lcm(run: host.Run):
+@runs.as_sampler_function
+def fewstep_lcm(run: runs.Run):
     """Multistep consistency sampling."""
     return _follow(run, landings.lcm(run.sigmas))
 
 
-@host.as_sampler_function
-def fewstep_tcd(run: host.Run, eta: float = 0.3):
+@runs.as_sampler_function
+def fewstep_tcd(run: runs.Run, eta: float = 0.3):
     """Strategic stochastic sampling."""
     return _follow(run, landings.tcd(run.sigmas, eta, run.table()))
 
 
-@host.as_sampler_function
-def fewstep_euler(run: host.Run, start: str = CONVENTIONS[0]):
+@runs.as_sampler_function
+def fewstep_euler(run: runs.Run, start: str = CONVENTIONS[0]):
     """Euler's method on the probability flow; DDIM under another name."""
     x = run.started(start)
     return sample_euler(run.denoise, x, run.sigmas, process=run.process, on_step=run.on_step)
@@ -64,7 +64,7 @@ class FewStepSamplerLCM(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        return io.NodeOutput(host.as_sampler(fewstep_lcm))
+        return io.NodeOutput(runs.as_sampler(fewstep_lcm))
 
 
 class FewStepSamplerTCD(io.ComfyNode):
@@ -101,7 +101,7 @@ class FewStepSamplerTCD(io.ComfyNode):
     @classmethod
     def execute(cls, eta) -> io.NodeOutput:
         landings.check_eta(eta)
-        return io.NodeOutput(host.as_sampler(fewstep_tcd, eta=eta))
+        return io.NodeOutput(runs.as_sampler(fewstep_tcd, eta=eta))
 
 
 class FewStepSamplerEuler(io.ComfyNode):
@@ -143,4 +143,4 @@ class FewStepSamplerEuler(io.ComfyNode):
 
     @classmethod
     def execute(cls, start) -> io.NodeOutput:
-        return io.NodeOutput(host.as_sampler(fewstep_euler, start=start))
+        return io.NodeOutput(runs.as_sampler(fewstep_euler, start=start))

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from ..diffusion import sigmas as levels
 from ..diffusion import timesteps as grids
 from ..diffusion.process import FLOW
-from . import host
+from .host import sampling as noise
 from .schema import schema
 
 SPACINGS = ("trailing", "lcm", "turbo", "timesteps")
@@ -21,11 +21,11 @@ def sigmas_of(
     Raises:
         ValueError: the spacing does not fit the model, or an input is out of range.
     """
-    if host.process_of(sampling)[0] is FLOW:
+    if noise.process_of(sampling)[0] is FLOW:
         return _flow_sigmas(sampling, spacing, steps, denoise, timesteps)
     grid = _grid(spacing, steps, denoise, timesteps)
-    host.check_told_timesteps(sampling, grid, spacing)
-    return levels.from_timesteps(grid, host.undistilled_table(sampling))
+    noise.check_told_timesteps(sampling, grid, spacing)
+    return levels.from_timesteps(grid, noise.undistilled_table(sampling))
 
 
 def _flow_sigmas(sampling, spacing, steps, denoise, timesteps):
@@ -40,7 +40,7 @@ def _flow_sigmas(sampling, spacing, steps, denoise, timesteps):
     else:
         grid = _grid(spacing, steps, denoise, timesteps)
         fractions = levels.from_timesteps(grid, levels.flow_table())
-    return [host.flow_sigma(sampling, fraction) for fraction in fractions]
+    return [noise.flow_sigma(sampling, fraction) for fraction in fractions]
 
 
 def _grid(spacing, steps, denoise, timesteps):
@@ -126,5 +126,5 @@ class FewStepSigmas(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, spacing, steps, denoise, timesteps) -> io.NodeOutput:
-        sigmas = sigmas_of(host.sampling_of(model), spacing, steps, denoise, timesteps)
+        sigmas = sigmas_of(noise.sampling_of(model), spacing, steps, denoise, timesteps)
         return io.NodeOutput(torch.tensor(sigmas, dtype=torch.float32))

@@ -46,7 +46,7 @@ RULES = {
     "distill": Rule(("diffusion", "samplers", "guidance", "lora"), TENSORS),
     # demo/weights.py alone, since the rest of demo meets diffusers, which ComfyUI does not have
     "nodes": Rule((*CORE, "demo.weights"), (*TENSORS, *NODE_API)),
-    "nodes/host.py": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
+    "nodes/host": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule((), ("safetensors",)),
@@ -160,7 +160,7 @@ def read(path):
 
 
 def test_walk_finds_the_pack():
-    assert {"__init__.py", "run.py", "diffusion/process.py", "nodes/host.py"} <= set(governed())
+    assert {"__init__.py", "run.py", "nodes/host/runs.py"} <= set(governed())
 
 
 def test_every_import_follows_the_direction_of_dependencies():
@@ -224,7 +224,7 @@ def test_naming_the_host_is_noticed(source):
         ("nodes/a.py", "from comfy_api.latest import _io", "comfy_api.latest._io"),
         ("nodes/a.py", "from ..demo.architecture import x", "our demo.architecture.x"),
         ("nodes/a.py", "from ..headless import x", "our headless.x"),
-        ("nodes/host.py", "import diffusers", "diffusers"),
+        ("nodes/host/a.py", "import diffusers", "diffusers"),
         ("headless/a.py", "import comfy", "comfy"),
         ("headless/a.py", "from ..nodes import host", "our nodes.host"),
         ("demo/a.py", "from ..nodes import demo", "our nodes.demo"),
@@ -253,7 +253,7 @@ def test_a_broken_direction_is_reported_with_its_place(path, source, complaint):
         ("__init__.py", "async def f():\n    from .nodes import x"),
         ("nodes/a.py", "from comfy_api.latest import ComfyExtension, io\nfrom . import host"),
         ("nodes/a.py", "from ..demo import weights\nfrom ..samplers.ode import sample_euler"),
-        ("nodes/host.py", "import comfy.sd\nimport folder_paths\nimport nodes\nimport server"),
+        ("nodes/host/a.py", "import comfy.sd\nimport folder_paths\nimport nodes\nimport server"),
         ("headless/a.py", "import diffusers\nfrom ..demo.world import draw"),
         ("demo/a.py", "import scipy.linalg\nfrom ..headless.pipeline import load_demo"),
         ("run.py", "from bootstrap import tiers\nimport json"),

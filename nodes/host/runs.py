@@ -1,0 +1,89 @@
+"""A sampling run of the core's, in the words of our samplers."""
+
+import functools
+from typing import Any, NamedTuple
+
+import comfy.samplers
+import torch
+from tqdm.auto import tqdm
+
+from ...diffusion.process import FLOW, VE, Process
+from ...samplers.noise import cpu_noise
+from ...samplers.start import CONVENTIONS, rescaled
+from .sampling import process_of, sampling_of, undistilled_table
+
+
+class Run(NamedTuple):
+    """One sampling run in the core's terms."""
+
+    denoise: Any  # (x, sigma) -> denoised
+    x: torch.Tensor  # [B, C, ...] as the host started it
+    sigmas: list[float]  # falling noise levels
+    process: Process
+    noise: Any  # () -> noise like x
+    on_step: Any  # (i, x, denoised): progress, preview and interrupt
+    sampling: Any  # the host's model_sampling object
+    made: str | None  # how the host scaled an empty latent's noise; None if there is a picture
+
+    def started(self, convention: str) -> torch.Tensor:
+        """x with the noise of an empty latent scaled by the named convention."""
+        if self.made is None:
+            return self.x
+        sigma, process = self.sigmas[0], self.process
+        return rescaled(self.x, sigma, process=process, made=self.made, wanted=convention)
+
+    def table(self) -> list[float] | None:
+        """The undistilled model's sigma of every timestep; None for flow models."""
+        return None if self.process is FLOW else undistilled_table(self.sampling)
+
+
+def as_sampler_function(sample):
+    """Turn (run, **options) -> x into a function with the signature of the host's samplers."""
+
+    @functools.wraps(sample)
+    @torch.no_grad()
+    def function(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
+        with tqdm(total=max(len(sigmas) - 1, 0), disable=disable) as bar:
+            return sample(_run(model, x, sigmas, extra_args or {}, callback, bar), **options)
+
+    return function
+
+
+def as_sampler(function, **options):
+    """A SAMPLER value; options are passed to the function at every run."""
+    return comfy.samplers.KSAMPLER(function, extra_options=options)
+
+
+def _run(model, x, sigmas, extra_args, callback, bar):
+    guider = model.inner_model
+    sampling = sampling_of(guider.model_patcher)
+    process, noise_scale = process_of(sampling)
+    draw = cpu_noise(x, extra_args.get("seed") or 0)
+    levels = sigmas.tolist()
+
+    def denoise(x, sigma):
+        return model(x, x.new_full([x.shape[0]], sigma), **extra_args)
+
+    def on_step(i, x, denoised):
+        bar.update()
+        if callback is not None:
+            sigma = sigmas[i]
+            callback({"i": i, "x": x, "denoised": denoised, "sigma": sigma, "sigma_hat": sigma})
+
+    return Run(
+        denoise=denoise,
+        x=x,
+        sigmas=levels,
+        process=process,
+        noise=draw if noise_scale == 1.0 else lambda: noise_scale * draw(),
+        on_step=on_step,
+        sampling=sampling,
+        made=_made(model, guider, sigmas, process),
+    )
+
+
+def _made(model, guider, sigmas, process):
+    if len(sigmas) < 2 or not sigmas[0] > 0 or torch.count_nonzero(model.latent_image) > 0:
+        return None
+    full = process is VE and comfy.samplers.Sampler().max_denoise(guider, sigmas)
+    return CONVENTIONS[0] if full else CONVENTIONS[1]
