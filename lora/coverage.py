@@ -6,22 +6,27 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .dialects import Key, parse_key
+from .dialects import ENCODERS, parse_stem, split_key
 from .header import TensorInfo
-from .targets import find, spellings
+from .targets import Module, find, spellings
 
 # parts that say nothing of the shape of the weight they change
 SIDE_PARTS = ("alpha", "dora_scale", "magnitude", "up_bias", "reshape_weight")
+# parts with the shape of the weight itself, which may be a norm's or a bias's
+WHOLE_PARTS = ("diff", "w_norm", "set_weight")
 
 
 class Layer(NamedTuple):
     """One module that the file changes; rank is None where it is not a product of two factors."""
 
     module: str  # as the model spells it, or as the file does where the model has none
-    status: str  # "matched", "unmatched", "ambiguous" or "wrong shape"
+    # matched, unmatched, ambiguous, incomplete, wrong shape or text encoder
+    status: str
     rank: int | None
     dtype: str  # of the larger factor, as the file spells it
     has_alpha: bool
+    stem: str  # what its tensors' names in the file begin with
+    tensors: dict[str, str]  # part to name in the file
 
 
 class Coverage(NamedTuple):
@@ -44,6 +49,7 @@ def coverage(
     keys: Mapping[str, TensorInfo],
     targets: Mapping[str, Mapping[str, tuple[int, ...]]],
     names: Mapping[str, str] | None = None,
+    aliases: Mapping[str, Module] | None = None,
 ) -> Coverage:
     """Compare a LoRA's tensors with a model's weights, by name and shape alone.
 
@@ -51,19 +57,20 @@ def coverage(
         keys: the file's tensors, as `header.read_header` gives them.
         targets: shape of each module's weight, [out, in, ...], by component and dotted path.
         names: diffusers' weight names to ComfyUI's, where the targets are diffusers'.
+        aliases: other names that files have for modules; see `targets.spellings`.
 
     Raises:
         ValueError: a component of the targets is unknown.
     """
-    read, _ = spellings(targets, names or {})
-    gathered, unknown = defaultdict(dict), []
+    stems, unknown = defaultdict(dict), []
     for name, info in keys.items():
-        key = parse_key(name)
-        if key is None:
+        stem, part = split_key(name) or ("", "")
+        if part in stems.get(stem, ()) or parse_stem(stem, part) is None:
             unknown.append(name)
         else:
-            gathered[Key(key.dialect, key.component, key.module, "")][key.part] = info
-    layers = tuple(_layer(key, parts, targets, read) for key, parts in gathered.items())
+            stems[stem][part] = name, info
+    modules = _modules(stems, targets, names or {}, aliases or {})
+    layers = tuple(_layer(stem, parts, targets, modules[stem]) for stem, parts in stems.items())
     return Coverage(_verdict(layers, unknown), layers, tuple(unknown), _reasons(layers, unknown))
 
 
@@ -73,31 +80,60 @@ def block_of(module: str) -> str:
     return block[0] if block else module.split(".")[0]
 
 
-def _layer(key, parts, targets, read):
-    found = find(key, read)
-    down, largest = parts.get("down"), max(parts.values(), key=lambda info: math.prod(info.shape))
-    rank = down.shape[0] if down is not None and down.shape else None
-    status, module = "unmatched", key.module
+def _modules(stems, targets, names, aliases):
+    """The modules that each stem may stand for; what a host lists as it stands needs no reading."""
+    found = {stem: {aliases[stem]} for stem in stems if stem in aliases}
+    others = stems.keys() - found.keys()
+    if others:
+        read, _ = spellings(targets, names, aliases)
+        found |= {stem: find(parse_stem(stem, ""), read) for stem in others}
+    return found
+
+
+def _layer(stem, parts, targets, found):
+    key, infos = parse_stem(stem, ""), {part: info for part, (_, info) in parts.items()}
+    down, largest = infos.get("down"), max(infos.values(), key=lambda info: math.prod(info.shape))
+    return Layer(
+        module=next(iter(found)).path if len(found) == 1 else key.module,
+        status=_status(key, infos, targets, found),
+        rank=down.shape[0] if down is not None and down.shape else None,
+        dtype=largest.dtype,
+        has_alpha="alpha" in parts,
+        stem=stem,
+        tensors={part: name for part, (name, _) in parts.items()},
+    )
+
+
+def _status(key, parts, targets, found):
+    if not found:
+        is_apart = _encodes(key.component) and not any(map(_encodes, targets))
+        return "text encoder" if is_apart else "unmatched"
     if len(found) > 1:
-        status = "ambiguous"
-    elif found:
-        ((component, module),) = found
-        fits = _fits(parts, targets[component][module])
-        status = "matched" if fits else "wrong shape"
-    return Layer(module, status, rank, largest.dtype, "alpha" in parts)
+        return "ambiguous"
+    if _lacks_factor(parts):
+        return "incomplete"
+    ((component, path),) = found
+    return "matched" if _fits(parts, targets[component][path]) else "wrong shape"
+
+
+def _encodes(component):
+    return component in ENCODERS or component == "text_encoders"
+
+
+def _lacks_factor(parts):
+    return ("down" in parts) != ("up" in parts) or not parts.keys() - SIDE_PARTS
 
 
 def _fits(parts, shape):
     """Whether the tensors make a change of a weight of this shape, [out, in, ...]."""
-    if len(shape) < 2 or not parts.keys() - SIDE_PARTS:
+    whole = [tuple(parts[part].shape) for part in WHOLE_PARTS if part in parts]
+    if any(found != tuple(shape) for found in whole):
         return False
-    if "diff" in parts and tuple(parts["diff"].shape) != tuple(shape):
-        return False
-    if "down" not in parts and "up" not in parts:
+    if len(shape) < 2:
+        return bool(whole) and not {"down", "up"} & parts.keys()
+    if "down" not in parts:
         # LyCORIS factors come in shapes that only their own arithmetic can tell
         return True
-    if "down" not in parts or "up" not in parts:
-        return False
     down, up, window = parts["down"].shape, parts["up"].shape, tuple(shape[2:])
     if len(down) < 2 or len(up) < 2 or down[0] != up[1] or down[0] == 0:
         return False
@@ -126,6 +162,9 @@ def _reasons(layers, unknown):
     words = {
         "unmatched": "name no module of this model and would be left out",
         "ambiguous": "may mean more than one module of this model and would be left out",
+        "text encoder": "change a text encoder, which is not loaded here; ComfyUI's own LoraLoader "
+        "takes these",
+        "incomplete": "lack one of their two factors: the file is damaged",
         "wrong shape": "have another shape than the model's: the file is for another network",
     }
     for status, meaning in words.items():
@@ -133,7 +172,8 @@ def _reasons(layers, unknown):
             reasons.append(f"{len(modules)} {meaning}: {_kinds(modules)}.")
     if unknown:
         shown = ", ".join(unknown[:3])
-        reasons.append(f"{len(unknown)} tensors are of no LoRA dialect and are ignored: {shown}.")
+        what = "are of no LoRA dialect or there twice, and are ignored"
+        reasons.append(f"{len(unknown)} tensors {what}: {shown}.")
     return tuple(reasons)
 
 

@@ -49,6 +49,7 @@ _READ = {
 }
 _ENDS = re.compile("(.+?)(?:[.](" + "|".join(map(re.escape, _READ)) + "))", re.DOTALL)
 _OLD_ENDS = re.compile(r"(.+)_lora[.](down|up)[.]weight", re.DOTALL)
+_OLD_ENCODER = re.compile(r"[.]to_(q|k|v|out)\Z")
 # the name peft gives an adapter stands in a living model's state dict and some files
 _ADAPTER = re.compile(
     r"[.](lora_[AB]|lora_magnitude_vector)[.](?!(?:weight|bias)\Z)[^.\s]+([.](?:weight|bias))?\Z"
@@ -90,16 +91,23 @@ class Key(NamedTuple):
 
 def parse_key(key: str) -> Key | None:
     """Take a LoRA tensor's name apart; None where it is not one."""
+    ends = split_key(key)
+    return parse_stem(*ends) if ends else None
+
+
+def split_key(key: str) -> tuple[str, str] | None:
+    """A tensor's name as the stem that all tensors of its layer share, and its part."""
     old = _OLD_ENDS.fullmatch(key)
     if old:
-        path, part = old.groups()
-    else:
-        ends = _ENDS.fullmatch(_ADAPTER.sub(r".\1\2", key))
-        if not ends:
-            return None
-        path, part = ends[1], _READ[ends[2]]
-    dialect, component, module = _split(path)
-    if old or ".processor.to_" in module:
+        return old[1], old[2]
+    ends = _ENDS.fullmatch(_ADAPTER.sub(r".\1\2", key))
+    return (ends[1], _READ[ends[2]]) if ends else None
+
+
+def parse_stem(stem: str, part: str) -> Key | None:
+    """Take apart what `split_key` has split off; None where it names no module."""
+    dialect, component, module = _split(stem)
+    if ".processor.to_" in module or (component in ENCODERS and _OLD_ENCODER.search(module)):
         dialect, module = "old diffusers", _new_path(module, component)
     return Key(dialect, component, module, part) if module else None
 
@@ -148,7 +156,7 @@ def _split(path):
 def _new_path(module, component):
     module = module.replace(".processor.", ".")
     if component in ENCODERS:
-        return re.sub(r"[.]to_(q|k|v|out)\Z", r".\1_proj", module)
+        return _OLD_ENCODER.sub(r".\1_proj", module)
     return module + ".0" if module.endswith(".to_out") else module
 
 

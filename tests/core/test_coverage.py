@@ -4,6 +4,7 @@ import pytest
 
 from fewstep.lora.coverage import block_of, coverage
 from fewstep.lora.header import TensorInfo
+from fewstep.lora.targets import Module
 
 TARGETS = {
     "unet": {
@@ -98,9 +99,6 @@ def test_shapes_of_another_network_are_told_as_such():
         pair("lora_unet_mid_block_ff", 16, 8, window=(3, 3)),
         pair("lora_unet_mid_block_ff", 16, 8, rank=0),
         pair("lora_unet_mid_block_ff", 8, 16),
-        {"lora_unet_mid_block_ff.lora_down.weight": info(2, 8)},
-        {"lora_unet_mid_block_ff.lora_up.weight": info(16, 2)},
-        {"lora_unet_mid_block_ff.alpha": info()},
         {"lora_unet_mid_block_ff.diff": info(8, 16)},
         pair("lora_unet_mid_block_ff", 16, 8)
         | {"lora_unet_mid_block_ff.lora_up.weight": info(16, 3)},
@@ -138,7 +136,10 @@ def test_a_stem_that_may_mean_two_modules_is_ambiguous():
 def test_tensors_of_no_dialect_make_it_partial_and_are_shown():
     found = coverage(WHOLE | {"emphasis": info(3)}, TARGETS)
     assert (found.verdict, found.unknown_keys) == ("partial", ("emphasis",))
-    assert "1 tensors are of no LoRA dialect and are ignored: emphasis." in found.reasons[1]
+    assert (
+        "1 tensors are of no LoRA dialect or there twice, and are ignored: emphasis."
+        in found.reasons[1]
+    )
 
 
 def test_nothing_that_fits_is_none():
@@ -160,3 +161,47 @@ def test_nothing_that_fits_is_none():
 )
 def test_a_block_is_the_first_numbered_part(module, block):
     assert block_of(module) == block
+
+
+def test_a_module_is_found_by_the_other_names_a_host_lists():
+    fused = {"unet": {"blocks.0.qkv[0:8]": (8, 8), "blocks.0.qkv[8:16]": (8, 8)}}
+    aliases = {
+        "transformer.layers.0.to_q": Module("unet", "blocks.0.qkv[0:8]"),
+        "lora_transformer_layers_0_to_k": Module("unet", "blocks.0.qkv[8:16]"),
+    }
+    tensors = pair("base_model.model.layers.0.to_q", 8, 8) | pair(
+        "lora_transformer_layers_0_to_k", 8, 8
+    )
+    found = coverage(tensors, fused, aliases=aliases)
+    assert {layer.module for layer in found.layers} == set(fused["unet"])
+    assert found.verdict == "whole"
+    assert coverage(tensors, fused).verdict == "none"
+
+
+def test_layers_of_a_text_encoder_are_named_as_such():
+    tensors = WHOLE | pair("lora_te1_text_model_encoder_layers_0_mlp_fc1", 8, 8)
+    found = coverage(tensors, TARGETS)
+    assert found.verdict == "partial"
+    assert "1 change a text encoder, which is not loaded here" in found.reasons[1]
+    assert coverage(tensors, TARGETS | {"te1": {}}).layers[-1].status == "unmatched"
+
+
+@pytest.mark.parametrize(
+    ("shape", "status"), [((8,), "matched"), ((9,), "wrong shape"), ((1, 8), "wrong shape")]
+)
+def test_a_change_of_a_norm_has_the_shape_of_the_norm(shape, status):
+    norm = {"unet": {"norm": (8,)}}
+    for part in ("diff", "w_norm"):
+        found = coverage({f"diffusion_model.norm.{part}": info(*shape)}, norm)
+        assert found.layers[0].status == status
+    assert coverage(pair("lora_unet_norm", 8, 8), norm).layers[0].status == "wrong shape"
+
+
+@pytest.mark.parametrize("lost", ["lora_down.weight", "lora_up.weight"])
+def test_a_layer_without_one_of_its_factors_is_named_as_damaged(lost):
+    tensors = {key: t for key, t in WHOLE.items() if key != f"lora_unet_mid_block_ff.{lost}"}
+    found = coverage(tensors, TARGETS)
+    assert found.verdict == "partial"
+    assert found.reasons[1] == ("1 lack one of their two factors: the file is damaged: ff (1).")
+    alone = coverage({"lora_unet_mid_block_ff.alpha": info()}, TARGETS)
+    assert alone.layers[0].status == "incomplete"
