@@ -9,6 +9,11 @@ import math
 import torch
 from torch import nn
 
+from ..lora import merge as merging
+from ..lora.convert import write_layers
+from ..lora.layers import Layer, layers_of
+from ..lora.targets import Module, resolve, spellings
+
 # every Linear and Conv2d of an SD UNet that published LCM-LoRAs train
 TARGETS = (
     "to_q",
@@ -60,32 +65,28 @@ class Lora(nn.Module):
 
     def kohya(self) -> dict[str, torch.Tensor]:
         """The LoRA in float16 under kohya's key names, as every ComfyUI and WebUI reads it."""
-        state = {}
-        for name, down, up in zip(self.names, self.down, self.up, strict=True):
-            stem = "lora_unet_" + name.replace(".", "_")
-            state[f"{stem}.lora_down.weight"] = down.detach().half().contiguous()
-            state[f"{stem}.lora_up.weight"] = up.detach().half().contiguous()
-            state[f"{stem}.alpha"] = torch.tensor(float(self.lora_alpha))
-        return state
+        layers = {
+            Module("unet", name): Layer(
+                down=down.detach().half().contiguous(),
+                up=up.detach().half().contiguous(),
+                alpha=float(self.lora_alpha),
+            )
+            for name, down, up in zip(self.names, self.down, self.up, strict=True)
+        }
+        return write_layers(layers, "kohya", {"unet": self.names})[0]
 
 
 @torch.no_grad()
 def merge(network: nn.Module, state: dict[str, torch.Tensor], strength: float = 1.0) -> None:
-    """Add a LoRA with kohya's key names to a network's weights, in place.
+    """Add a LoRA to a network's weights, in place; without alpha tensors lora_alpha is the rank.
 
     Raises:
-        ValueError: a key names no module of the network.
+        ValueError: as `layers_of`, `targets.resolve` and `lora.merge.merge`; nothing has changed.
     """
-    modules = {"lora_unet_" + n.replace(".", "_"): m for n, m in network.named_modules()}
-    stems = sorted({key.split(".", 1)[0] for key in state})
-    for stem in stems:
-        if stem not in modules:
-            raise ValueError(
-                f"LoRA key {stem!r} names no module of {type(network).__name__}; the LoRA was made "
-                "for another network. Use one for this network."
-            )
-    for stem in stems:
-        down, up = (state[f"{stem}.lora_{part}.weight"].float() for part in ("down", "up"))
-        scale = strength * float(state[f"{stem}.alpha"]) / len(down)
-        weight = modules[stem].weight
-        weight += scale * (up.flatten(1) @ down.flatten(1)).view_as(weight)
+    weights = network.state_dict()
+    paths = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
+    read, _ = spellings({"unet": paths}, {})
+    lora = {module.path: layer for module, layer in resolve(layers_of(state), read).items()}
+    merged = merging.merge(weights, lora, strength)
+    for name in merged.remainder:
+        weights[name].copy_(merged.weights[name])

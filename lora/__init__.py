@@ -1,1 +1,1 @@
-"""LoRA files: headers, key dialects, coverage."""
+"""LoRA files: headers, key dialects, coverage, conversion, arithmetic."""

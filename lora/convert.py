@@ -7,8 +7,8 @@ import torch
 from . import dialects
 from .adapter_config import ADAPTER_METADATA, adapter_config, adapter_metadata
 from .dialects import DIALECTS, WRITTEN, Key
-from .layers import Tensors, layers_of
-from .targets import find, only, spellings
+from .layers import Layer, Tensors, layers_of
+from .targets import Module, only, resolve, spellings
 
 
 def convert(
@@ -17,6 +17,7 @@ def convert(
     targets: Mapping[str, Iterable[str]],
     metadata: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
+    aliases: Mapping[str, Module] | None = None,
 ) -> tuple[Tensors, dict[str, str]]:
     """Write a LoRA in another dialect; tensors keep their values, dtype and device.
 
@@ -28,6 +29,7 @@ def convert(
         metadata: the file's header metadata.
         names: diffusers' weight names to ComfyUI's (comfy.utils.unet_to_diffusers), where the
             targets are diffusers' and keys of ComfyUI or LDM are read or written.
+        aliases: other names that files have for modules; see `targets.spellings`.
 
     Returns:
         The tensors, and the metadata to save with them. ADAPTER_METADATA is there where the
@@ -37,35 +39,37 @@ def convert(
         ValueError: as `layers_of` and `dialects.write_key`; or a key names no module of the
             targets, or two of them; or PEFT cannot express a layer's DoRA.
     """
+    _check_dialect(to)
+    read, write = spellings(targets, names or {}, aliases or {})
+    found = resolve(layers_of(state_dict, metadata), read)
+    kept = {key: text for key, text in (metadata or {}).items() if key != ADAPTER_METADATA}
+    written, entries = _written(found, to, read, write)
+    return written, kept | entries
+
+
+def write_layers(
+    layers: Mapping[Module, Layer],
+    to: str,
+    targets: Mapping[str, Iterable[str]],
+    names: Mapping[str, str] | None = None,
+) -> tuple[Tensors, dict[str, str]]:
+    """Write layers that are of no file yet; arguments, returns and errors as of `convert`."""
+    _check_dialect(to)
+    return _written(layers, to, *spellings(targets, names or {}))
+
+
+def _check_dialect(to):
     if to not in DIALECTS:
         raise ValueError(f"to is {to!r}; allowed is one of {', '.join(DIALECTS)}.")
-    read, write = spellings(targets, names or {})
-    found = {}
-    for place, layer in layers_of(state_dict, metadata).items():
-        module = _module(place, read)
-        if module in found:
-            raise ValueError(
-                f"two layers of the file are both {module.component} {module.path!r}; "
-                "the file holds two LoRAs. Split it into two files."
-            )
-        found[module] = layer
+
+
+def _written(layers, to, read, write):
     written = {}
-    for module, layer in found.items():
+    for module, layer in layers.items():
         spelled = _spelled(module, to, read, write)
         for part, tensor in _written_parts(layer, to, module.path).items():
             written[dialects.write_key(Key(to, module.component, spelled, part))] = tensor
-    kept = {key: text for key, text in (metadata or {}).items() if key != ADAPTER_METADATA}
-    return written, kept if "alpha" in WRITTEN[to] else kept | _metadata(found, to)
-
-
-def _module(place, read):
-    found = find(place, read)
-    if not found:
-        raise ValueError(
-            f"{place.component or 'network'} module {place.module!r} of the file is none of the "
-            "targets; the LoRA was made for another network. Use one for this network."
-        )
-    return only(found, place.module)
+    return written, {} if "alpha" in WRITTEN[to] else _metadata(layers, to)
 
 
 def _spelled(module, to, read, write):

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -34,14 +35,14 @@ class Layer(NamedTuple):
         others: everything else by its part (`dialects.CARRIED`, up_bias), not interpreted.
     """
 
-    down: torch.Tensor | None
-    up: torch.Tensor | None
-    mid: torch.Tensor | None
-    alpha: float | None
-    dora_scale: torch.Tensor | None
-    diff: torch.Tensor | None
-    diff_b: torch.Tensor | None
-    others: Tensors
+    down: torch.Tensor | None = None
+    up: torch.Tensor | None = None
+    mid: torch.Tensor | None = None
+    alpha: float | None = None
+    dora_scale: torch.Tensor | None = None
+    diff: torch.Tensor | None = None
+    diff_b: torch.Tensor | None = None
+    others: Mapping[str, torch.Tensor] = MappingProxyType({})
 
     @property
     def rank(self) -> int | None:
@@ -78,6 +79,20 @@ def layers_of(state_dict: Tensors, metadata: Mapping[str, str] | None = None) ->
         parts[part] = name, tensor
     configs = adapter_configs(metadata or {})
     return {place: _layer(place, parts, configs) for place, parts in gathered.items()}
+
+
+def check_finite(tensor: torch.Tensor, name: str) -> None:
+    """Make sure that a tensor has neither NaN nor infinity.
+
+    Raises:
+        ValueError: it has.
+    """
+    wrong = tensor.numel() - int(torch.isfinite(tensor).sum())
+    if wrong:
+        raise ValueError(
+            f"{name} has {wrong} values that are NaN or infinite, of {tensor.numel()}; allowed are "
+            "finite numbers. The file is damaged or its training diverged; use another."
+        )
 
 
 def _layer(place, parts, configs):

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
-from .dialects import DIALECTS, ENCODERS
+from .dialects import DIALECTS, ENCODERS, parse_key
 
 COMPONENTS = ("unet", "transformer", *ENCODERS)
 # one network and one first text encoder go by several names
 ROLES = {"": "network", "unet": "network", "transformer": "network", "te": "te1"}
+
+Layer = TypeVar("Layer")
 
 
 class Module(NamedTuple):
@@ -23,12 +26,18 @@ class Module(NamedTuple):
         return ROLES.get(self.component, self.component)
 
 
-def spellings(targets: Mapping[str, Iterable[str]], names: Mapping[str, str]):
+def spellings(
+    targets: Mapping[str, Iterable[str]],
+    names: Mapping[str, str],
+    aliases: Mapping[str, Module] = MappingProxyType({}),
+):
     """How the dialects spell a model's modules.
 
     Args:
         targets: dotted module paths by component, one of COMPONENTS.
         names: diffusers' weight names to ComfyUI's; empty where the targets are ComfyUI's.
+        aliases: other names that files have for modules, without the tensor's ending, as ComfyUI
+            lists them ("lora_unet_down_blocks_0_...", "transformer.transformer_blocks.0...").
 
     Returns:
         ((role, dialect, spelled) -> the modules it may stand for, (dialect, module) -> spelled)
@@ -50,6 +59,15 @@ def spellings(targets: Mapping[str, Iterable[str]], names: Mapping[str, str]):
         # kohya trains SDXL on modules with LDM's names
         if host is not None:
             read[module.role, "kohya", host.replace(".", "_")].add(module)
+    for stem, module in aliases.items():
+        key = parse_key(f"{stem}.lora_down.weight")
+        if key is None:
+            continue
+        role = Module(key.component, key.module).role
+        # peft spells a module as diffusers does, which ComfyUI's own list often leaves out
+        dotted = ("comfyui", "diffusers", "peft")
+        for dialect in ("kohya",) if key.dialect == "kohya" else dotted:
+            read[role, dialect, key.module].add(module)
     return read, write
 
 
@@ -58,6 +76,30 @@ def find(place, read) -> set[Module]:
     role = Module(place.component, place.module).role
     dialect = "diffusers" if place.dialect == "old diffusers" else place.dialect
     return read.get((role, dialect, place.module), set())
+
+
+def resolve(layers: Mapping[tuple, Layer], read) -> dict[Module, Layer]:
+    """The layers of a file, by layers.Place, by the module of the model that each changes.
+
+    Raises:
+        ValueError: a place names no module of the targets, or several; or two name the same.
+    """
+    found = {}
+    for place, layer in layers.items():
+        modules = find(place, read)
+        if not modules:
+            raise ValueError(
+                f"{place.component or 'network'} module {place.module!r} of the file is none of "
+                "the targets; the LoRA was made for another network. Use one for this network."
+            )
+        module = only(modules, place.module)
+        if module in found:
+            raise ValueError(
+                f"two layers of the file are both {module.component} {module.path!r}; "
+                "the file holds two LoRAs. Split it into two files."
+            )
+        found[module] = layer
+    return found
 
 
 def only(modules, spelled) -> Module:

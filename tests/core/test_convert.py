@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from lora_files import pair
 
 from fewstep.lora.adapter_config import ADAPTER_METADATA
-from fewstep.lora.convert import convert
+from fewstep.lora.convert import convert, write_layers
 from fewstep.lora.dialects import DIALECTS, dialect_of
-from fewstep.lora.layers import layers_of
+from fewstep.lora.layers import Layer, layers_of
+from fewstep.lora.targets import Module
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 TARGETS = {"unet": ["conv_in", "mid.attn.to_q", "mid.attn.to_out.0"], "te": ["layers.0.fc1"]}
@@ -54,6 +55,12 @@ def test_kohyas_ldm_stems_are_read_with_the_hosts_names():
     assert set(written) == {"unet.conv_in.lora_A.weight", "unet.conv_in.lora_B.weight"}
     host, _ = convert(written, "comfyui", TARGETS, names=names)
     assert "diffusion_model.input_blocks.0.0.lora_up.weight" in host
+
+
+def test_a_layer_is_converted_by_another_name_that_a_host_lists():
+    aliases = {"transformer.layers.0.to_q": Module("unet", "conv_in")}
+    written, _ = convert(pair("base_model.model.layers.0.to_q"), "kohya", TARGETS, aliases=aliases)
+    assert set(written) == {f"lora_unet_conv_in.lora_{part}.weight" for part in ("down", "up")}
 
 
 def test_the_component_is_written_as_the_targets_call_it():
@@ -225,3 +232,20 @@ def test_names_are_of_the_network_and_not_of_text_encoders():
     with pytest.raises(ValueError, match="own name for text_encoder of .* to kohya"):
         names = {"conv_in.weight": "input_blocks.0.0.weight"}
         convert(pair("lora_te_layers_0_fc1"), "comfyui", TARGETS, names=names)
+
+
+@pytest.mark.parametrize("to", ["kohya", "diffusers", "peft"])
+def test_layers_of_no_file_are_written_as_they_would_be_read(to):
+    made = {
+        Module("unet", "mid.attn.to_q"): Layer(torch.ones(2, 3), torch.ones(5, 2), alpha=1.0),
+        Module("te", "layers.0.fc1"): Layer(torch.ones(4, 3), torch.ones(5, 4), alpha=8.0),
+    }
+    written, metadata = write_layers(made, to, TARGETS)
+    read = list(layers_of(written, metadata).values())
+    assert [(y.rank, y.alpha) for y in read] == [(2, 1.0), (4, 8.0)]
+    assert all(a.down is b.down and a.up is b.up for a, b in zip(read, made.values(), strict=True))
+
+
+def test_layers_are_not_written_in_an_unknown_dialect():
+    with pytest.raises(ValueError, match="to is 'a1111'; allowed is one of kohya"):
+        write_layers({}, "a1111", TARGETS)

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from lora_files import pair
 from torch.func import functional_call
 
 from fewstep.demo.architecture import new_unet
@@ -73,7 +74,7 @@ def test_keys_are_kohyas_and_every_layer_that_lcm_loras_train_is_there(unet):
 def test_a_lora_of_another_network_is_refused_before_anything_changes(unet):
     merged = new_unet()
     before = {k: v.clone() for k, v in merged.state_dict().items()}
-    state = new_lora(unet).kohya() | {"lora_unet_aaa_first.alpha": torch.tensor(1.0)}
-    with pytest.raises(ValueError, match="lora_unet_aaa_first.*names no module of UNet2D"):
+    state = new_lora(unet).kohya() | pair("lora_unet_aaa_first")
+    with pytest.raises(ValueError, match="unet module 'aaa_first' of the file is none of the tar"):
         merge(merged, state)
     assert all(torch.equal(before[k], v) for k, v in merged.state_dict().items())
