@@ -3,15 +3,20 @@
 A level is looked up in the model's undistilled table (one entry per trained timestep), never
 interpolated and never looked up in a shortened one: an LCM patch leaves 50 entries, in which
 timestep 749 becomes 739. Betas: Rombach et al., arXiv:2112.10752 (scaled linear). Flow shift:
-Esser et al., arXiv:2403.03206, equation 23.
+Esser et al., arXiv:2403.03206, equation 23. FLUX.2's: the constants of black-forest-labs/flux2.
 """
 
+import math
 from bisect import bisect_left
 from itertools import accumulate
 from operator import mul
 
 from .timesteps import trailing
 
+# FLUX.2's mu by tokens, slope and start, at 10 and at 200 steps; beyond this many tokens only the
+# second counts
+FLUX2_MU = ((8.73809524e-05, 1.89833333), (0.00016927, 0.45666666))
+FLUX2_MOST_TOKENS = 4300
 
 def sigma_table(train_steps=1000, first_beta=0.00085, last_beta=0.012):
     """The VE levels sqrt((1 - alpha_bar) / alpha_bar) of SD's scaled-linear betas.
@@ -84,6 +89,25 @@ def flow_trailing(steps, shift=1.0, *, denoise=1.0):
     # the integer grid carries the range checks and the number of points
     passes = len(trailing(steps, denoise=denoise))
     return [shifted(i / steps, shift) for i in range(passes, 0, -1)] + [0.0]
+
+
+def flux2_shift(steps, tokens):
+    """The time shift of FLUX.2: exp(mu), mu linear in the number of tokens, and in steps below 200.
+
+    Args:
+        steps: network passes, 1 or more.
+        tokens: height times width of the latent that the transformer sees.
+
+    Raises:
+        ValueError: steps or tokens is below 1.
+    """
+    for name, value in (("steps", steps), ("tokens", tokens)):
+        if value < 1:
+            raise ValueError(f"{name} is {value:g}; allowed is 1 or more.")
+    few, many = (slope * tokens + start for slope, start in FLUX2_MU)
+    if tokens > FLUX2_MOST_TOKENS:
+        return math.exp(many)
+    return math.exp(many + (few - many) * (200 - steps) / 190)
 
 
 def shifted(sigma, shift):

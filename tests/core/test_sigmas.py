@@ -1,9 +1,12 @@
+import math
+
 import pytest
 from oracles.network import SIGMAS
 
 from fewstep.diffusion.sigmas import (
     flow_table,
     flow_trailing,
+    flux2_shift,
     from_timesteps,
     shifted,
     sigma_table,
@@ -91,3 +94,27 @@ def test_flow_levels_refuse_steps_and_strength_as_timesteps_do():
         flow_trailing(0)
     with pytest.raises(ValueError, match="denoise is 0; allowed is above 0"):
         flow_trailing(4, denoise=0.0)
+
+
+def test_flux2_shift_is_exp_of_a_mu_linear_in_tokens_and_in_steps():
+    # 1024 x 1024 are 4096 tokens: mu is 2.256246 at 10 steps and 1.149997 at 200
+    assert math.log(flux2_shift(10, 4096)) == pytest.approx(2.256246, abs=1e-6)
+    assert math.log(flux2_shift(200, 4096)) == pytest.approx(1.149997, abs=1e-6)
+    assert math.log(flux2_shift(105, 4096)) == pytest.approx((2.256246 + 1.149997) / 2, abs=1e-6)
+    # beyond 4300 tokens the steps do not count: 0.00016927 * 5000 + 0.45666666
+    assert math.log(flux2_shift(4, 5000)) == pytest.approx(1.303017, abs=1e-6)
+    assert flux2_shift(4, 4301) == flux2_shift(50, 4301)
+    assert flux2_shift(4, 4300) != flux2_shift(50, 4300)
+
+
+def test_klein_at_1024_takes_the_levels_that_were_published():
+    levels = flow_trailing(4, flux2_shift(4, 4096))
+    assert levels == pytest.approx([1.0, 0.967, 0.908, 0.767, 0.0], abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("steps", "tokens", "name"), [(0, 64, "steps is 0"), (4, 0, "tokens is 0")]
+)
+def test_flux2_shift_needs_steps_and_tokens(steps, tokens, name):
+    with pytest.raises(ValueError, match=name):
+        flux2_shift(steps, tokens)
