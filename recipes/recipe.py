@@ -1,6 +1,6 @@
 """A recipe: everything a distilled model must be given to be sampled as it was trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 KINDS = ("lora", "unet", "checkpoint")
@@ -11,6 +11,8 @@ STAGES = ("high", "low")
 SPACINGS = ("trailing", "lcm", "turbo")
 # what identify reads off a state dict besides base and kind
 FEATURES = ("w embedding", "guidance embedding", "no guidance embedding", "mean flow")
+# steps from which on a network with cfg is taken for one that nobody has distilled
+STEPS_OF_A_BASE = 20
 
 
 class Steps(NamedTuple):
@@ -88,3 +90,37 @@ class Recipe:
     sources: tuple[str, ...]
     verified: bool
     how_verified: str
+
+    @property
+    def is_distilled(self) -> bool:
+        """False for the networks that stand here as what a distilled twin is mistaken for."""
+        is_cfg_baked = self.guidance.high == 1.0
+        return self.kind == "lora" or is_cfg_baked or self.steps.low < STEPS_OF_A_BASE
+
+    def with_steps(self, steps: int) -> "Recipe":
+        """This recipe at another count of steps; 0 keeps its own.
+
+        Raises:
+            ValueError: the count is not allowed, or the schedule is a list for another count.
+        """
+        if steps == 0:
+            return self
+        least, most = self.steps.low, self.steps.high
+        if not least <= steps <= most:
+            allowed = f"{least}" if least == most else f"{least} to {most}"
+            raise ValueError(f"steps is {steps}; {self.title} allows {allowed}. {_instead(steps)}")
+        # sigmas end in the 0 that is no step
+        listed = self.schedule.timesteps or (self.schedule.sigmas or ())[:-1]
+        if listed and len(listed) != steps:
+            raise ValueError(
+                f"steps is {steps}; the noise levels of {self.title} are a list for {len(listed)}. "
+                f"{_instead(steps)}"
+            )
+        return replace(self, steps=self.steps._replace(default=steps))
+
+
+def _instead(steps):
+    return (
+        f"Take the file made for {steps} steps, or build the levels with FewStep Sigmas for an "
+        "experiment."
+    )

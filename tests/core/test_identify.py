@@ -137,7 +137,7 @@ def test_a_w_embedding_tells_an_lcm_without_any_name_and_rules_the_others_out():
 def test_a_name_that_disagrees_with_telling_tensors_is_said_and_makes_it_unsure():
     result = found(tensors("sdxl", "unet", "w embedding"), "lightning-4step.safetensors")
     assert (result.recipe, result.confidence) == (LCM, "unsure")
-    assert "Its name speaks of Lightning 4" in result.reasons[-1]
+    assert "Its name, lightning-4step.safetensors, speaks of Lightning 4" in result.reasons[-1]
 
 
 def test_braces_in_a_name_are_letters_like_others():
