@@ -5,13 +5,18 @@ Exit status 0 when a recipe was found, 3 when the file is sound and has none, 2 
 
 import argparse
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
-from ..recipes.identify import Identification, identify
-from ..recipes.recipe import Recipe
+from ..recipes.hashes import sha256_of
+from ..recipes.identify import identify
+from ..recipes.words import table, told
 
 FOUND, REFUSED, NO_RECIPE = 0, 2, 3
+# what a terminal obeys instead of showing it, except the end of a line
+CONTROL = r"[\x00-\x09\x0b-\x1f\x7f-\x9f]"
 
 
 def main(argv: list[str]) -> int:
@@ -22,23 +27,46 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.add_argument(
+        "--hash",
+        action="store_true",
+        help="read the whole file for its SHA-256 too, which tells a published file for certain; "
+        "remembered until the file changes",
+    )
     wanted = parser.parse_args(argv)
+    sha256 = None
     try:
         found = identify(wanted.file)
+        if wanted.hash:
+            sha256 = sha256_of(wanted.file, cache_folder())
+            found = identify(wanted.file, sha256=sha256)
     except (ValueError, OSError) as error:
         tell(sys.stderr, f"{sentence(error)}\n")
         return REFUSED
     if wanted.json:
         tell(sys.stdout, json.dumps(found.as_json()) + "\n")
     else:
-        tell(sys.stdout, as_text(found, wanted.file.name))
+        rows = [("sha256", sha256)] if sha256 else []
+        tell(sys.stdout, told(found, wanted.file.name) + table(rows))
     return FOUND if found.recipe else NO_RECIPE
 
 
+def cache_folder() -> Path:
+    """Where this user's programs keep what they can compute again, and FewStep's folder there."""
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    if chosen:
+        return Path(chosen) / "fewstep"
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "fewstep"
+    usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return Path.home() / usual / "fewstep"
+
+
 def tell(stream, text: str) -> None:
-    """Write it; file names may hold letters that a terminal's encoding has not."""
+    """Write it; names may hold letters that a terminal's encoding has not, or that it obeys."""
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    shown = re.sub(CONTROL, lambda found: f"\\x{ord(found[0]):02x}", text)
+    stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def sentence(error: Exception) -> str:
@@ -46,43 +74,3 @@ def sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return str(error)
-
-
-def as_text(found: Identification, name: str) -> str:
-    """For the terminal: a line for each thing known, then why."""
-    rows = [("file", name), ("architecture", found.base or "unknown")]
-    rows += [("kind", found.kind or "unknown"), ("confidence", found.confidence)]
-    rows += settings(found.recipe) if found.recipe else [("recipe", "none")]
-    rows += [("because" if not i else "", reason) for i, reason in enumerate(found.reasons)]
-    rows += [("warning", warning) for warning in found.warnings]
-    return "".join(f"{label:<14}{value}\n" for label, value in rows)
-
-
-def settings(recipe: Recipe) -> list[tuple[str, str]]:
-    """What to set, as (label, value)."""
-    steps, guidance = recipe.steps, recipe.guidance
-    rows = [("recipe", f"{recipe.id}: {recipe.title}")]
-    rows += [("steps", span(steps.default, steps.low, steps.high))]
-    rows += [(guidance.kind, span(guidance.default, guidance.low, guidance.high))]
-    eta = "" if recipe.sampler.eta is None else f", eta {recipe.sampler.eta:g}"
-    rows += [("sampler", recipe.sampler.name + eta), ("schedule", schedule(recipe))]
-    if recipe.shift is not None:
-        rows += [("shift", f"{recipe.shift:g}")]
-    if recipe.kind == "lora":
-        rows += [("strength", f"{recipe.strength:g}")]
-    if recipe.stage is not None:
-        rows += [("stage", f"{recipe.stage} noise")]
-    rows += [("licence", recipe.licence), ("source", recipe.sources[0])]
-    return rows
-
-
-def span(default, low, high):
-    return f"{default:g}" if low == high else f"{default:g} ({low:g} to {high:g})"
-
-
-def schedule(recipe):
-    """The one field of a Schedule that is set, in words."""
-    name, value = next((k, v) for k, v in recipe.schedule._asdict().items() if v is not None)
-    if name in ("timesteps", "sigmas"):
-        return f"{name} " + ", ".join(f"{number:g}" for number in value)
-    return value if name == "spacing" else f"ComfyUI's {value}"

@@ -53,7 +53,10 @@ def guidance(value):
     scale = number(0.0, 1000.0)
     read = {"kind": one_of(*GUIDANCE_KINDS), "default": scale, "allowed": interval(scale)}
     found = parts(value, read)
-    made = Guidance(found["kind"], found["default"], *found["allowed"])
+    return within_allowed(Guidance(found["kind"], found["default"], *found["allowed"]))
+
+
+def within_allowed(made):
     if not made.low <= made.default <= made.high:
         allowed = f"within allowed, {made.low:g} to {made.high:g}"
         raise Wrong(allowed, made.default, ("default",))

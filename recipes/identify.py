@@ -1,19 +1,19 @@
 """Which recipe a file is for, how sure that is, and why, from its header alone."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..lora.header import read_header
-from .names import named
+from .claims import claims
+from .evidence import KIND_WORDS, evidence, is_network_of
+from .own import KEY, read_own
 from .read import read_all
 from .recipe import Recipe
 from .structure import Structure, structure_of
 
 # the one feature that is something missing, which tells less than something that is there
 ABSENCE = "no guidance embedding"
-KIND_WORDS = {"lora": "a LoRA", "unet": "a network alone", "checkpoint": "a whole checkpoint"}
 
 
 class Identification(NamedTuple):
@@ -46,17 +46,6 @@ class Identification(NamedTuple):
         }
 
 
-class _Evidence(NamedTuple):
-    """Recipes that one kind of evidence speaks for."""
-
-    what: str
-    recipes: list[Recipe]
-
-    @property
-    def reason(self) -> str:
-        return f"{self.what} those of {_titles(self.recipes)}."
-
-
 def identify(
     path: str | Path, recipes: Iterable[Recipe] | None = None, *, sha256: str | None = None
 ) -> Identification:
@@ -77,78 +66,57 @@ def identify(
 
 def judge(
     structure: Structure,
-    metadata: dict[str, str],
+    metadata: Mapping[str, str],
     name: str,
     recipes: list[Recipe],
     sha256: str | None = None,
 ) -> Identification:
-    """Weigh what is known of a file: content hash, structure, metadata, name, in this order."""
+    """Weigh what is known of a file: content hash, structure, metadata, name, in this order.
+
+    What FewStep itself wrote into a file stands for all but the hash, unless the tensors are of
+    another architecture or kind.
+    """
     for recipe in recipes:
         if sha256 in recipe.sha256:
             reason = f"Its content is that of {recipe.title}, by its SHA-256."
             return _found(recipe, structure, "certain", (reason,))
-    fitting = _same_kind([r for r in recipes if _fits(r, structure)], structure)
-    found = [
-        _Evidence("Its tensors are", _by_structure(fitting, structure)),
-        _Evidence("Its metadata are", _by_metadata(fitting, metadata)),
-        _Evidence(f"Its name, {name}, is among", named(fitting, name)),
-    ]
-    misnamed = () if found[-1].recipes else _misnamed(named(recipes, name))
-    return _weighed([evidence for evidence in found if evidence.recipes], structure, misnamed)
+    try:
+        own = read_own(metadata)
+    except ValueError as fault:
+        found = _by_evidence(structure, metadata, name, recipes)
+        return found._replace(warnings=(*found.warnings, f"{fault} This entry is left out."))
+    return _by_own(own, structure) if own else _by_evidence(structure, metadata, name, recipes)
 
 
-def _fits(recipe, structure):
-    """Whether nothing in the structure speaks against a recipe."""
-    if structure.base not in (None, recipe.base):
-        return False
-    if structure.kind is not None and (recipe.kind == "lora") != (structure.kind == "lora"):
-        return False
-    if structure.base is None:
-        return True
-    decisive = {"w embedding", "mean flow"} & structure.features
-    return decisive <= set(recipe.structure) <= structure.features
+def _by_own(own, structure):
+    reasons = (*structure.reasons, f"FewStep wrote into it that it is {own.title} ({KEY}).")
+    if is_network_of(own, structure):
+        return _found(own, structure, "certain", reasons)
+    odd = f"That entry is for {KIND_WORDS[own.kind]} for {own.base}; its tensors are not that."
+    return _found(own, structure, "unsure", (*reasons, odd))
 
 
-def _same_kind(recipes, structure):
-    """A network stands in for a checkpoint, and back, where the family lacks the right one."""
-    exact = {recipe.family for recipe in recipes if recipe.kind == structure.kind}
-    return [r for r in recipes if r.kind == structure.kind or r.family not in exact]
+def _by_evidence(structure, metadata, name, recipes):
+    told = claims(metadata)
+    found, misnamed = evidence(structure, metadata, name, recipes, told)
+    structure = structure._replace(reasons=(*structure.reasons, *_beside(told, structure)))
+    weighed = _weighed(found, structure, misnamed) if found else _nothing(structure, misnamed)
+    is_contradicted = any(structure.base not in (None, *claim.bases) for claim in told)
+    return weighed._replace(confidence="unsure") if is_contradicted else weighed
 
 
-def _by_structure(recipes, structure):
-    return [recipe for recipe in recipes if recipe.structure and structure.base]
-
-
-def _by_metadata(recipes, metadata):
-    return [
-        recipe
-        for recipe in recipes
-        if recipe.metadata
-        and all(re.search(p, metadata.get(key, "")) for key, p in recipe.metadata.items())
-    ]
-
-
-def _misnamed(ruled_out):
-    """A sentence on recipes that the name speaks of and the tensors rule out."""
-    if not ruled_out:
-        return ()
-    return (
-        f"Its name speaks of {_titles(ruled_out)}, which is "
-        f"{KIND_WORDS[ruled_out[0].kind]} for {ruled_out[0].base}; its tensors are not that.",
-    )
+def _nothing(structure, misnamed):
+    nothing = "Nothing in it tells a distilled model: no known hash, structure, entry or name."
+    thin = [*misnamed, *([structure.hint] if structure.hint else [])]
+    return _undecided(structure, [*structure.reasons, *(thin or [nothing])], is_thin=bool(thin))
 
 
 def _weighed(found, structure, misnamed):
-    if not found:
-        nothing = "Nothing in it tells a distilled model: no known hash, structure, entry or name."
-        reasons = (*structure.reasons, *(misnamed or (nothing,)))
-        confidence = "unsure" if misnamed else "none"
-        return Identification(None, structure.base, structure.kind, confidence, reasons, ())
     left = found[0].recipes
     reasons = list(structure.reasons)
-    for evidence in found:
-        reasons.append(evidence.reason)
-        agreed = [recipe for recipe in left if recipe in evidence.recipes]
+    for each in found:
+        reasons.append(each.reason)
+        agreed = [recipe for recipe in left if recipe in each.recipes]
         if not agreed:
             reasons.append("That does not go together, so no recipe is chosen.")
             return _undecided(structure, reasons)
@@ -164,8 +132,17 @@ def _weighed(found, structure, misnamed):
     return _found(left[0], structure, "likely" if is_agreed else "unsure", tuple(reasons))
 
 
-def _undecided(structure, reasons):
-    return Identification(None, structure.base, structure.kind, "unsure", tuple(reasons), ())
+def _beside(told, structure):
+    """What the metadata say of the architecture, put beside what the tensors are."""
+    for claim in told:
+        agrees = structure.base in (None, *claim.bases)
+        tensors = "do not contradict that" if agrees else f"are those of {structure.base}"
+        yield f"Its metadata say {claim.value} ({claim.key}); its tensors {tensors}."
+
+
+def _undecided(structure, reasons, is_thin=True):
+    confidence = "unsure" if is_thin else "none"
+    return Identification(None, structure.base, structure.kind, confidence, tuple(reasons), ())
 
 
 def _found(recipe, structure, confidence, reasons):
@@ -174,9 +151,3 @@ def _found(recipe, structure, confidence, reasons):
         warnings = (f"The settings of {recipe.title} are unverified: {recipe.how_verified}",)
     base, kind = structure.base or recipe.base, structure.kind or recipe.kind
     return Identification(recipe, base, kind, confidence, reasons, warnings)
-
-
-def _titles(recipes):
-    shown = [recipe.title for recipe in recipes[:3]]
-    more = len(recipes) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

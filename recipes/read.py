@@ -141,11 +141,7 @@ def _without_repeats(pairs):
 def _error(path, text, where, wrong):
     steps = (*where, *wrong.path)
     field = ".".join(str(step) for step in steps if step != "recipes")
-    shown = json.dumps(wrong.value, ensure_ascii=False)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return RecipeError(
-        f"{path.name}, line {_line(text, steps)}, {field}: is {shown}; allowed is {wrong.allowed}."
-    )
+    return RecipeError(f"{path.name}, line {_line(text, steps)}, {field}: {wrong.told()}")
 
 
 def _line(text, steps):

@@ -10,18 +10,32 @@ from ..lora.header import Header
 # where a network's keys begin in the files that people share
 PREFIXES = ("", "model.diffusion_model.", "diffusion_model.", "transformer.", "unet.", "model.")
 DOWN = "down_blocks.{}.attentions.0"
+TENTH_BLOCK = r"(down_blocks_2_attentions|input_blocks_[78])_\d_transformer_blocks_9_"
 BOOGU = "double_stream_layers.0.img_instruct_attn"
+# layers that LCM-LoRA and Lightning change besides attention; both are of rank 64, alpha 8
+CONVOLUTION = r"_(conv[12]?|conv_shortcut|in_layers_2|out_layers_3)$"
+TIME_LAYER = r"_(time_emb_proj|emb_layers_1)$"
+SPEED_RANK, SPEED_ALPHA = 64, 8.0
+UNETS = ("sd15", "sd21", "sdxl", "ssd-1b")
+SPEED_HINT = (
+    f"It is of rank {SPEED_RANK} and changes convolutions and time layers too, as an LCM- or "
+    "Lightning-type LoRA does; which of the two nothing tells, and others can be like that."
+)
 # what only a file with text encoder or VAE has
 COMPANIONS = ("first_stage_model.", "cond_stage_model.", "conditioner.", "vae.", "text_encoders.")
 
 
 class Structure(NamedTuple):
-    """base and kind are None where the header does not tell; reasons are sentences."""
+    """base and kind are None where the header does not tell; reasons are sentences.
+
+    hint is a sentence on what the file may be besides, which is not enough to choose by.
+    """
 
     base: str | None
     kind: str | None
     features: frozenset[str]
     reasons: tuple[str, ...]
+    hint: str | None = None
 
 
 class NetworkSign(NamedTuple):
@@ -43,6 +57,7 @@ class LoraSign(NamedTuple):
 
 # The first that fits decides. Both namings of a network: of its authors, and of diffusers.
 NETWORKS = (
+    NetworkSign("dreamlite", "mid_block.resnets.0.conv1.depthwise.weight"),
     NetworkSign("sdxl", "input_blocks.7.1.transformer_blocks.9.attn2.to_k.weight", {1: 2048}),
     NetworkSign("ssd-1b", "input_blocks.7.1.transformer_blocks.3.attn2.to_k.weight", {1: 2048}),
     NetworkSign("sd15", "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", {1: 768}),
@@ -68,6 +83,7 @@ NETWORKS = (
     NetworkSign("mage-flow", "txt_norm.weight", {0: 2560}),
     NetworkSign("qwen-image", "txt_norm.weight", {0: 3584}),
     NetworkSign("qwen-image-2.1", "txt_in.text_norm.weight"),
+    NetworkSign("pid", "lq_proj.latent_proj.0.weight"),
     NetworkSign("z-image", "cap_embedder.1.weight", {0: 3840}),
     NetworkSign("krea2", "txtfusion.projector.weight"),
     NetworkSign("krea2", "text_fusion.projector.weight"),
@@ -90,9 +106,8 @@ NETWORKS = (
     NetworkSign("seedvr2", "blocks.31.mlp.all.proj_in_gate.weight"),
 )
 LORAS = (
-    LoraSign(
-        "sdxl", r"(down_blocks_2_attentions|input_blocks_[78])_\d_transformer_blocks_9_", 1280
-    ),
+    LoraSign("sdxl", TENTH_BLOCK, 1280),
+    LoraSign("sdxl", TENTH_BLOCK + r"attn2(_processor)?_to_[kv]", 2048),
     LoraSign("sdxl", r"(mid_block|middle_block)_\w+_attn2_to_k", 2048),
     LoraSign("ssd-1b", r"attn2(_processor)?_to_k", 2048),
     LoraSign("sd21", r"attn2(_processor)?_to_k", 1024),
@@ -107,7 +122,12 @@ LORAS = (
     LoraSign("flux", r"single_transformer_blocks_\d+_(attn_to_[qkv]|proj_mlp)", 3072),
     LoraSign("qwen-image", r"transformer_blocks_\d+_((img|txt)_mlp_net_0_proj|img_mod_1)", 3072),
     LoraSign("z-image", r"layers_\d+_(attention_(qkv|to_[qkv])|feed_forward_w[13])", 3840),
-    LoraSign("wan", r"(^|_)blocks_\d+_(self|cross)_attn_[qkvo]"),
+    LoraSign("fibo2", r"layers_\d+_(attention_to_[qkv]|feed_forward_w[13])", 3584),
+    LoraSign("boogu-image", r"double_stream_layers_\d+_"),
+    LoraSign("wan", r"(^|_)blocks_\d+_(self|cross)_attn_[qkvo]$"),
+    # Cosmos-Predict2 2B, which Anima was made from, has them too
+    LoraSign("anima", r"(^|_)blocks_\d+_self_attn_[qkv]_proj$", 2048),
+    LoraSign("minimax-h3", r"transformer_blocks_\d+_(attn_to_[qkv]|ff_net_0_proj)", 5376),
     LoraSign("ltx2", r"transformer_blocks_\d+_audio_attn"),
     LoraSign("hidream-i1", r"(double|single)_stream_blocks_\d+_block"),
     LoraSign("sd3", r"transformer_blocks_\d+_attn_(to_[qkv]|add_k_proj)", 2432),
@@ -131,7 +151,10 @@ def structure_of(header: Header) -> Structure:
     """Read a header; no tensor is touched."""
     modules = list(_lora_modules(header))
     if modules:
-        return _of_lora(modules)
+        found = _of_lora(modules)
+        alpha = header.metadata.get("ss_network_alpha")
+        is_like = found.base in UNETS and _is_speed_like(modules, alpha)
+        return found._replace(hint=SPEED_HINT) if is_like else found
     for prefix in PREFIXES:
         for sign in NETWORKS:
             if _has(header, prefix + sign.key, sign.sizes):
@@ -166,20 +189,22 @@ class _Module(NamedTuple):
     name: str
     width_in: int | None
     width_out: int | None
+    rank: int | None
 
 
 def _lora_modules(header) -> Iterable[_Module]:
     """The modules a LoRA changes, dots as underscores, with the widths that its shapes tell."""
-    widths = {}
+    shapes = {}
     for key, tensor in header.tensors.items():
         parsed = parse_key(key)
         if parsed is None or parsed.part not in ("down", "up"):
             continue
-        pair = widths.setdefault(parsed.module.replace(".", "_"), {})
+        pair = shapes.setdefault(parsed.module.replace(".", "_"), {})
         if len(tensor.shape) >= 2:
-            pair[parsed.part] = tensor.shape[1] if parsed.part == "down" else tensor.shape[0]
-    for name, pair in widths.items():
-        yield _Module(name, pair.get("down"), pair.get("up"))
+            pair[parsed.part] = tensor.shape
+    for name, pair in shapes.items():
+        rank, width_in, *_ = pair.get("down", (None, None))
+        yield _Module(name, width_in, pair.get("up", (None,))[0], rank)
 
 
 def _of_lora(modules):
@@ -193,6 +218,21 @@ def _of_lora(modules):
                 return Structure(sign.base, "lora", frozenset(), (reason,))
     reason = f"It is a LoRA, and its {len(modules)} modules are of no architecture FewStep knows."
     return Structure(None, "lora", frozenset(), (reason,))
+
+
+def _is_speed_like(modules, alpha):
+    if any(module.rank != SPEED_RANK for module in modules) or not _is_speed_alpha(alpha):
+        return False
+    kinds = (CONVOLUTION, TIME_LAYER)
+    return all(any(re.search(kind, module.name) for module in modules) for kind in kinds)
+
+
+def _is_speed_alpha(told):
+    try:
+        return told is None or float(told) == SPEED_ALPHA
+    except ValueError:
+        # kohya writes None where nobody gave an alpha
+        return True
 
 
 def _shows(sign, module):

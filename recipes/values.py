@@ -4,11 +4,13 @@ A reader is a function from a JSON value to the value it stands for. It raises W
 to the part of the value it will not have.
 """
 
+import json
 import math
 import re
 
 # any number beyond is a slip; it also keeps what becomes a float within a float
 LARGEST = 1e12
+UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 class Wrong(Exception):
@@ -18,10 +20,17 @@ class Wrong(Exception):
         super().__init__(allowed)
         self.allowed, self.value, self.path = allowed, value, tuple(path)
 
+    def told(self) -> str:
+        """The rest of a sentence that begins with the place."""
+        shown = json.dumps(self.value, ensure_ascii=False)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        return f"is {shown}; allowed is {self.allowed}."
+
 
 def text(value):
-    if not isinstance(value, str) or not value.strip():
-        raise Wrong("a text", value)
+    # a terminal obeys control characters, and half a surrogate pair cannot be printed
+    if not isinstance(value, str) or not value.strip() or re.search(UNPRINTABLE, value):
+        raise Wrong("a text without control characters", value)
     return value
 
 

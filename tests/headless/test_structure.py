@@ -58,6 +58,7 @@ NETWORKS = [
     ("stable-audio-3", "StableAudio3DiTModel", {}),
     ("sana", "SanaTransformer2DModel", {}),
     ("prx", "PRXTransformer2DModel", {}),
+    ("dreamlite", "DreamLiteUNetModel", {}),
 ]
 
 
@@ -98,7 +99,10 @@ def test_a_plain_unet_has_no_feature():
     assert structure_of(header_of(network.state_dict())).features == frozenset()
 
 
-WITH_LORAS = ("sd15", "sd21", "sdxl", "ssd-1b", "sd3", "flux", "flux2", "qwen-image", "z-image")
+WITH_LORAS = (
+    *("sd15", "sd21", "sdxl", "ssd-1b", "sd3", "flux", "flux2", "qwen-image", "z-image"),
+    *("fibo2", "minimax-h3"),
+)
 LORA_TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_mlp", "net.0.proj", "to_qkv_mlp_proj"]
 
 

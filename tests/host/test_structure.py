@@ -58,6 +58,23 @@ Z_IMAGE = {
     "z_image_modulation": True,
 }
 WAN = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
+ANIMA = {
+    "max_img_h": 240,
+    "max_img_w": 240,
+    "max_frames": 128,
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_spatial": 2,
+    "patch_temporal": 1,
+    "model_channels": 2048,
+    "num_blocks": 28,
+    "num_heads": 16,
+    "crossattn_emb_channels": 1024,
+    "concat_padding_mask": True,
+    "pos_emb_cls": "rope3d",
+    "use_adaln_lora": True,
+    "adaln_lora_dim": 256,
+}
 # base, the host's word for it, class, its arguments
 NETWORKS = [
     ("flux", "flux", "flux.model.Flux", FLUX),
@@ -66,6 +83,9 @@ NETWORKS = [
     ("qwen-image", "qwen_image", "qwen_image.model.QwenImageTransformer2DModel", {}),
     ("z-image", "lumina2", "lumina.model.NextDiT", Z_IMAGE),
     ("wan", "wan2.1", "wan.model.WanModel", WAN),
+    ("anima", "anima", "anima.model.Anima", ANIMA),
+    ("boogu-image", "boogu", "boogu.model.BooguTransformer2DModel", {}),
+    ("pid", "pid", "pixeldit.pid.PidNet", {}),
 ]
 
 
@@ -90,6 +110,25 @@ def test_structure_and_the_hosts_detection_agree(host, base, hosts_word, kind, o
     if base == "flux":
         feature = "guidance embedding" if options["guidance_embed"] else "no guidance embedding"
         assert found.features == {feature}
+
+
+@pytest.mark.parametrize(
+    # nobody makes LoRAs for a decoder
+    ("base", "hosts_word", "kind", "options"),
+    [row for row in NETWORKS if row[0] != "pid"],
+)
+def test_a_lora_for_all_linear_layers_is_told(host, base, hosts_word, kind, options):
+    if not hasattr(importlib.import_module("comfy.supported_models"), "Flux2"):
+        pytest.skip("this ComfyUI is older than these classes' arguments")
+    weights = on_meta(kind, options).state_dict()
+    named = {}
+    for key, weight in weights.items():
+        if key.endswith(".weight") and weight.ndim == 2:
+            module = f"diffusion_model.{key.removesuffix('.weight')}"
+            named[f"{module}.lora_A.weight"] = torch.empty(4, weight.shape[1], device="meta")
+            named[f"{module}.lora_B.weight"] = torch.empty(weight.shape[0], 4, device="meta")
+    found = structure_of(header_of(named))
+    assert (found.base, found.kind) == (base, "lora")
 
 
 @pytest.mark.parametrize(
