@@ -13,7 +13,7 @@ HYPER_8 = RECIPES["hyper-sd15-8step"]
 HYPER_12 = RECIPES["hyper-sd15-12step-cfg"]
 WAN = RECIPES["wan2.1-t2v-lightx2v"]
 HIGH = RECIPES["wan2.2-t2v-lightx2v-high"]
-DREAMLITE = RECIPES["dreamlite-mobile"]
+HIDREAM = RECIPES["hidream-i1-fast"]
 Z_IMAGE_BASE = RECIPES["z-image"]
 LTX = RECIPES["ltx-2-19b-distilled"]
 
@@ -135,9 +135,9 @@ def test_a_list_or_a_scheduler_of_comfyuis_is_asked_for_by_name():
     found = of("schedule", LTX, sigmas=off, needed=LTX.schedule.sigmas)
     assert found.fix == "sigmas 1, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0"
     off = (1.0, 0.9, 0.8, 0.7, 0.0)
-    found = of("schedule", DREAMLITE, sigmas=off, needed=SHIFT_5)
-    assert found.fix == "ComfyUI's simple"
-    found = of("schedule", DREAMLITE, sigmas=(1.0, 0.942, *SHIFT_5[2:]), needed=SHIFT_5)
+    found = of("schedule", HIDREAM, sigmas=off, needed=SHIFT_5)
+    assert found.fix == "ComfyUI's normal"
+    found = of("schedule", HIDREAM, sigmas=(1.0, 0.942, *SHIFT_5[2:]), needed=SHIFT_5)
     assert found.found == "level 2 is 0.942, 0.48% off"
 
 
