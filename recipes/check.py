@@ -82,6 +82,16 @@ def _recipe(pieces, recipe):
         yield unknown("", "none is known for this model", fix)
 
 
+def _architecture(pieces, recipe):
+    # a network whose weights are of no known architecture may still be the right one
+    if pieces.base == recipe.base:
+        yield fit(pieces.base, recipe.base)
+    elif pieces.base is not None:
+        symptom = "noise, burnt colours or a broken picture"
+        fix = f"load a {recipe.base} model, or the file made for {pieces.base}"
+        yield wrong(pieces.base, recipe.base, symptom, fix)
+
+
 def _cfg(pieces, recipe):
     kind, *scale = recipe.guidance if recipe is not None else ("any", 1.0, 0.0, math.inf)
     if kind == "embedded":
@@ -210,6 +220,7 @@ OF_ANY_MODEL = {
     "other changes": check_files.other_changes,
 }
 OF_A_RECIPE = {
+    "architecture": _architecture,
     "embedded guidance": _guidance,
     "steps": check_levels.steps,
     "schedule": check_levels.levels,

@@ -26,6 +26,8 @@ class Pieces(NamedTuple):
     Levels are those of the model's own process: VE sigma, or 0..1 for flow.
     """
 
+    # architecture of the network, as recipes call it
+    base: str | None = None
     cfg: float | None = None
     # euler, lcm and tcd are ours; ComfyUI's begin with "comfyui:"
     sampler: str | None = None

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from . import fields
@@ -32,16 +33,22 @@ def read_all(folders: Iterable[Path] = ()) -> tuple[dict[str, Recipe], list[str]
     Raises:
         RecipeError: a shipped file is broken.
     """
-    recipes = {}
-    for path in sorted(FOLDER.glob("*.json")):
-        recipes |= _new(read_file(path), recipes, path)
-    refused = []
+    recipes, refused = dict(_shipped(FOLDER)), []
     for path in (path for folder in folders for path in sorted(Path(folder).glob("*.json"))):
         try:
             recipes |= _new(read_file(path), recipes, path)
         except (RecipeError, OSError) as error:
             refused.append(str(error))
     return recipes, refused
+
+
+@cache
+def _shipped(folder):
+    # they do not change while a program runs, and every node that shows a list asks for them
+    recipes = {}
+    for path in sorted(folder.glob("*.json")):
+        recipes |= _new(read_file(path), recipes, path)
+    return recipes
 
 
 def _new(found, known, path):

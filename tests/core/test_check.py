@@ -194,3 +194,11 @@ def test_the_headline_names_what_does_not_fit_and_nothing_else():
         "does not fit: cfg: 7; cfg 1 (1 to 2)\ndoes not fit: sampler: euler; FewStep's lcm"
     )
     assert headline(check(Pieces(cfg=1.0), LCM)) == "nothing is known not to fit"
+
+
+def test_a_recipe_for_another_architecture_does_not_fit():
+    found = of("architecture", LCM, base="sdxl")
+    assert (found.verdict, found.found, found.needed) == ("does not fit", "sdxl", "sd15")
+    assert found.fix == "load a sd15 model, or the file made for sdxl"
+    assert says("architecture", LCM, base="sd15") == "fits"
+    assert says("architecture", LCM) is None

@@ -32,6 +32,7 @@ def as_told(recipe):
     is_ours = recipe.sampler.name in ("euler", "lcm", "tcd")
     file = Applied("file", recipe.kind, recipe, recipe.strength if is_lora else None, "whole")
     return Pieces(
+        base=recipe.base,
         cfg=1.0 if is_embedded else recipe.guidance.default,
         sampler=recipe.sampler.name if is_ours else f"comfyui:{recipe.sampler.name}",
         eta=recipe.sampler.eta,
@@ -60,6 +61,7 @@ def faults(recipe):
     more = tuple((count - i) / count for i in range(count + 1))
     part = {None: more, "high": more[:2], "low": more[1:]}[recipe.stage]
     style = Applied("style", "lora", None, 1.0, "whole", recipe.examples[0])
+    yield "architecture", {"base": "another"}
     yield "cfg", {"cfg": 0.0}
     yield "embedded guidance", {"guidance": recipe.guidance.high + 1.0}
     yield "steps", {"sigmas": part, "needed": more}
@@ -128,6 +130,7 @@ def test_nothing_known_of_a_graph_is_never_called_unfit(recipe):
 
 def test_every_subject_is_spoilt_in_some_recipe():
     assert {subject for recipe in RECIPES for subject, _ in faults(recipe)} == {
+        "architecture",
         "cfg",
         "embedded guidance",
         "negative prompt",
