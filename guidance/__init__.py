@@ -1,0 +1,1 @@
+"""Guidance: how the prompt is made to count for more."""
