@@ -8,19 +8,14 @@ a pass is short. Runs alternate, ours and the core's, and each pair gives one ra
 
 import argparse
 import gc
-import importlib
 import itertools
 import logging
-import os
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-load_pack = importlib.import_module("run").load_pack
+from in_comfyui import load_comfyui
 
 PAIRS = {"fewstep_lcm": "lcm", "fewstep_euler": "euler"}
 # batch and steps
@@ -65,19 +60,7 @@ def prepare(comfyui):
     Returns:
         (name -> SAMPLER), (batch, steps -> (SAMPLER -> one sampling run)).
     """
-    load_pack()
-    sys.path.insert(0, str(ROOT / "tests"))
-    if comfyui:
-        os.environ["COMFYUI_PATH"] = comfyui
-    find_comfyui = importlib.import_module("fewstep.bootstrap.find_comfyui")
-    found = find_comfyui.find()
-    if found is None:
-        sys.exit(find_comfyui.not_found())
-    print(f"ComfyUI {'.'.join(map(str, found.version))}\n")
-    importlib.import_module("host.cpu_shim.sitecustomize")
-    sys.argv[1:] = ["--cpu"]
-    sys.path.insert(0, str(found.folder))
-    importlib.import_module("comfy.options").enable_args_parsing()
+    load_comfyui(comfyui)
     logging.disable(logging.INFO)
 
     import comfy.sample

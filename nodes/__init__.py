@@ -6,11 +6,24 @@ from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
 from . import dropdowns
+from .apply import FewStepApply, FewStepSample
+from .check import FewStepCheck
 from .demo import FewStepDemoModel
+from .guidance import FewStepGuidance
+from .loaders import FewStepLoraLoader, FewStepModelLoader
+from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
 from .schedules import FewStepSigmas
 
 NODES = [
+    FewStepLoraLoader,
+    FewStepModelLoader,
+    FewStepRecipe,
+    FewStepIdentify,
+    FewStepApply,
+    FewStepSample,
+    FewStepCheck,
+    FewStepGuidance,
     FewStepSigmas,
     FewStepSamplerLCM,
     FewStepSamplerTCD,

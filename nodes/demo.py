@@ -4,19 +4,26 @@ from comfy_api.latest import io
 
 from ..demo import weights
 from .host import demo as models
-from .schema import schema
+from .host.w_embedding import add_w_embedding
+from .schema import check_choice, schema
 
-TEACHER, LCM_LORA = "teacher", "teacher + LCM-LoRA"
+VARIANTS = TEACHER, LCM_LORA, LCM_UNET = "teacher", "teacher + LCM-LoRA", "LCM UNet"
+COND_PROJ = "time_embedding.cond_proj.weight"
 
 
 def demo_model(variant: str):
-    """The demo MODEL, with the LCM-LoRA applied by the host's own loader where it is asked for."""
+    """The demo MODEL; a LoRA is applied by the host's own loader."""
+    part = weights.LCM_UNET if variant == LCM_UNET else "unet"
+    tensors = weights.read_weights(part)
+    w_embedding = tensors.pop(COND_PROJ, None)
     model = models.sd_model(
-        _host_shape(weights.read_config("unet")),
-        weights.read_weights("unet"),
+        _host_shape(weights.read_config(part)),
+        tensors,
         models.plain_latents(weights.PREVIEW_FACTORS),
         reload=lambda: demo_model(variant),
     )
+    if w_embedding is not None:
+        add_w_embedding(model, w_embedding.float(), weights.GUIDANCE)
     return models.with_lora(model, weights.LCM_LORA) if variant == LCM_LORA else model
 
 
@@ -65,11 +72,12 @@ class FewStepDemoModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "variant",
-                    options=[TEACHER, LCM_LORA],
+                    options=list(VARIANTS),
                     default=LCM_LORA,
                     tooltip=(
                         "teacher: undistilled, 50 steps with cfg. teacher + LCM-LoRA: distilled, 1 "
-                        "to 8 steps at cfg 1 with Sampler LCM and Sigmas at spacing lcm."
+                        "to 8 steps at cfg 1 with Sampler LCM and Sigmas at spacing lcm. LCM UNet: "
+                        "distilled as a whole, takes its guidance from Guidance (FewStep)."
                     ),
                 )
             ],
@@ -78,7 +86,8 @@ class FewStepDemoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
-        weights.check_present()
+        check_choice("variant", variant, VARIANTS)
+        weights.check_present(weights.LCM_UNET if variant == LCM_UNET else "unet")
         clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

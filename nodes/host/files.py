@@ -7,6 +7,46 @@ from typing import Any
 
 import folder_paths
 
+# a name that is in several folders means the first
+NETWORKS = ("diffusion_models", "checkpoints")
+LORAS = ("loras",)
+ALL = (*LORAS, *NETWORKS)
+
+
+def names(folders: tuple[str, ...]) -> list[str]:
+    """The models in folders of ComfyUI's, as it lists them, each name once."""
+    return list(
+        dict.fromkeys(n for folder in folders for n in folder_paths.get_filename_list(folder))
+    )
+
+
+def path_of(name: str, folders: tuple[str, ...]) -> Path:
+    """Where a listed model lies.
+
+    Raises:
+        FileNotFoundError: it is in none of the folders, or has gone since it was listed.
+    """
+    for folder in folders:
+        path = folder_paths.get_full_path(folder, name)
+        if path is not None:
+            return Path(path)
+    raise FileNotFoundError(
+        f"{name!r} is in none of ComfyUI's folders for {' or '.join(folders)}. Put it there and "
+        "press R to read the folders again, or choose another file."
+    )
+
+
+def stamp(name: str, folders: tuple[str, ...]) -> str:
+    """Changes whenever the file does; for nodes that have to read it again then."""
+    path = path_of(name, folders)
+    found = path.stat()
+    return f"{path} {found.st_size} {found.st_mtime_ns}"
+
+
+def own_folder() -> Path:
+    """FewStep's folder among the user's files; recipes of the user's are in its folder recipes."""
+    return Path(folder_paths.get_user_directory()) / "default" / "fewstep"
+
 
 def setting(name: str) -> Any:
     """A value from the default user's ComfyUI settings; None where it was never set."""

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import comfy.samplers
 import torch
+from comfy_extras import nodes_custom_sampler
 from tqdm.auto import tqdm
 
 from ...diffusion.process import FLOW, VE, Process
+from ...samplers.levels import check_run
 from ...samplers.noise import cpu_noise
 from ...samplers.start import CONVENTIONS, rescaled
 from .sampling import process_of, sampling_of, undistilled_table
@@ -87,3 +89,43 @@ def _made(model, guider, sigmas, process):
         return None
     full = process is VE and comfy.samplers.Sampler().max_denoise(guider, sigmas)
     return CONVENTIONS[0] if full else CONVENTIONS[1]
+
+
+def sample(
+    model, sampler, sigmas: list[float], cfg, positive, negative, latent_image, seed, add_noise=True
+):
+    """LATENT that the core's SamplerCustom makes of all this.
+
+    Args:
+        add_noise: False where latent_image is noisy at sigmas[0] already.
+
+    Raises:
+        ValueError: latent_image or a level is nothing that can be sampled.
+    """
+    if not add_noise and is_empty(latent_image):
+        raise ValueError(
+            "latent_image is empty, and the recipe is for the low noise part of a run, which goes "
+            "on from what the high noise part has left. Connect the latent of that node."
+        )
+    for part in parts_of(latent_image):
+        check_run(part, sigmas, process_of(sampling_of(model))[0])
+    node = nodes_custom_sampler.SamplerCustom()
+    levels = torch.tensor(sigmas, dtype=torch.float32)
+    words = positive, negative
+    return node.sample(model, add_noise, seed, cfg, *words, sampler, levels, latent_image)[0]
+
+
+def is_empty(latent_image) -> bool:
+    """Whether a LATENT holds no picture yet."""
+    return not any(torch.count_nonzero(part) for part in parts_of(latent_image))
+
+
+def is_finite(latent_image) -> bool:
+    """Whether all values of a LATENT are numbers."""
+    return all(torch.isfinite(part).all() for part in parts_of(latent_image))
+
+
+def parts_of(latent_image) -> list[torch.Tensor]:
+    """The tensors of a LATENT: one, or those of a video and its sound."""
+    samples = latent_image["samples"]
+    return list(samples.unbind()) if samples.is_nested else [samples]

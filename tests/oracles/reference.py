@@ -26,7 +26,7 @@ SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"
 
 @dataclass
 class Run:
-    timesteps: list
+    timesteps: list[int]
     # x before every step, then the result, in the scheduler's own scale
     xs: list
 
@@ -45,11 +45,13 @@ def tcd(steps, dtype, noise, eta):
         return _run(scheduler, dtype, eta=eta)
 
 
-def euler_trailing(steps, dtype):
+def euler_trailing(steps, dtype, network=eps_of, x=None, predicts="epsilon"):
     with precision(scheduling_euler_discrete, dtype, None) as module:
-        scheduler = module.EulerDiscreteScheduler(**SD, timestep_spacing="trailing")
+        scheduler = module.EulerDiscreteScheduler(
+            **SD, timestep_spacing="trailing", prediction_type=predicts
+        )
         scheduler.set_timesteps(steps)
-        return _run(scheduler, dtype)
+        return _run(scheduler, dtype, network=network, x=x)
 
 
 def ddim_trailing(steps, dtype, network, x):

@@ -1,0 +1,166 @@
+"""The nodes that sample as a recipe says: all its parts for core's nodes, or in one node."""
+
+import logging
+
+import torch
+from comfy_api.latest import io
+
+from ..recipes.check import as_text, check, fits, headline
+from .check import pieces_of
+from .host import runs, texts
+from .known import recipes
+from .plan import Plan, plan
+from .schema import schema
+from .sockets import guidance_input, model_and_recipe_inputs, report_output
+
+FOLDER = "sampling"
+
+
+def checked(node, made: Plan, recipe, **known) -> str:
+    """The check's report on a plan; what does not fit is also said under the node and logged."""
+    pieces = pieces_of(
+        made.model, recipe, sampler=made.sampler, sigmas=made.sigmas, cfg=made.cfg, **known
+    )
+    verdicts = check(pieces, recipe, recipes().values())
+    texts.show(node, f"{recipe.title}, {summary(made)}\n{headline(verdicts)}")
+    if not fits(verdicts):
+        logging.warning("FewStep, %s: %s", recipe.title, headline(verdicts))
+    return as_text(verdicts)
+
+
+def summary(made: Plan) -> str:
+    """4 steps, cfg 1."""
+    return f"{len(made.sigmas) - 1} steps, cfg {made.cfg:g}"
+
+
+def levels(sigmas: list[float]) -> torch.Tensor:
+    """SIGMAS of falling levels."""
+    return torch.tensor(sigmas, dtype=torch.float32)
+
+
+class FewStepApply(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepApply",
+            hidden=texts.NEEDED,
+            display_name="Apply (FewStep)",
+            description=(
+                "Makes a model ready to be sampled as its recipe says: prediction type and shift "
+                "where they are needed, sampler, noise levels and cfg, for SamplerCustom and "
+                "SamplerCustomAdvanced."
+            ),
+            search_aliases=["apply", "recipe", "sampler", "sigmas", "cfg", "shift", "few step"],
+            inputs=[
+                *model_and_recipe_inputs(),
+                guidance_input(),
+                io.Latent.Input(
+                    "latent_image",
+                    optional=True,
+                    tooltip="Needed where the schedule depends on the size: FLUX.2.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(),
+                io.Sampler.Output(tooltip="Goes into SamplerCustom or SamplerCustomAdvanced."),
+                io.Sigmas.Output(tooltip="One level per network pass, falling."),
+                io.Float.Output(display_name="cfg", tooltip="Goes into SamplerCustom or a guider."),
+                report_output("A verdict on every piece, what does not fit first."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, recipe, guidance, latent_image=None) -> io.NodeOutput:
+        made = plan(model, recipe, guidance=guidance, latent=latent_image)
+        report = checked(cls, made, recipe)
+        return io.NodeOutput(made.model, made.sampler, levels(made.sigmas), made.cfg, report)
+
+
+class FewStepSample(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepSample",
+            hidden=texts.NEEDED,
+            display_name="Sample (FewStep)",
+            description=(
+                "Samples a distilled model exactly as its recipe says, in one node: steps, cfg or "
+                "guidance, sampler, schedule, shift, prediction type and start level."
+            ),
+            search_aliases=["sample", "ksampler", "lcm", "lightning", "turbo", "few step", "fast"],
+            inputs=[
+                *model_and_recipe_inputs(),
+                io.Conditioning.Input("positive", tooltip="What the picture shall show."),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="What it shall not show; does nothing at cfg 1, where most are.",
+                ),
+                io.Latent.Input("latent_image", tooltip="An empty latent, or a picture to change."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The same number gives the same picture, on every graphics card.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "How much of the input picture is painted anew. Only trained noise levels "
+                        "are used, so 4 steps at 0.5 make 2 passes with most models."
+                    ),
+                ),
+                guidance_input(),
+            ],
+            outputs=[
+                io.Latent.Output(),
+                report_output("A verdict on every piece, what does not fit first."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, recipe, positive, latent_image, seed, denoise, guidance, negative=None
+    ) -> io.NodeOutput:
+        made = plan(model, recipe, guidance=guidance, denoise=denoise, latent=latent_image)
+        report = checked(
+            cls,
+            made,
+            recipe,
+            has_negative=negative is not None,
+            empty_latent=runs.is_empty(latent_image),
+        )
+        words = positive, _negative(made.cfg, positive, negative)
+        # the low noise part goes on from what the high noise part has left
+        sampled = runs.sample(*made, *words, latent_image, seed, add_noise=recipe.stage != "low")
+        _check_finite(sampled)
+        return io.NodeOutput(sampled, report)
+
+
+def _check_finite(latent):
+    if not runs.is_finite(latent):
+        raise ValueError(
+            "the sampled latent has values that are NaN or infinite: a weight of the model or of a "
+            "LoRA is no number, or float16 is too narrow for this model. Leave the LoRAs away one "
+            "by one, or start ComfyUI with --force-fp32 to see which it is."
+        )
+
+
+def _negative(cfg, positive, negative):
+    if negative is not None:
+        return negative
+    if cfg != 1.0:
+        raise ValueError(
+            f"negative is not connected, and cfg is {cfg:g}, which compares positive with it. "
+            "Connect a negative prompt, an empty one will do, or set guidance to 1."
+        )
+    # never looked at when cfg is 1
+    return positive

@@ -1,0 +1,76 @@
+"""The recipes that the nodes know, the user's own included, and what files say of themselves."""
+
+import logging
+
+from ..lora.header import Header
+from ..recipes.identify import Identification, judge
+from ..recipes.read import read_all
+from ..recipes.recipe import Recipe
+from ..recipes.structure import structure_of
+from ..recipes.words import told
+from .host import files
+from .schema import check_choice
+
+STOP, WARN = "stop", "warn"
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by id; a file of the user's that is refused is named in the log."""
+    found, refused = read_all([files.own_folder() / "recipes"])
+    for sentence in refused:
+        logging.warning("FewStep leaves out recipes of yours: %s", sentence)
+    return found
+
+
+def chosen(recipe_id: str) -> Recipe:
+    """The recipe that the user has chosen from the list.
+
+    Raises:
+        ValueError: there is none of this id; ComfyUI 0.3 does not look at what it is sent.
+    """
+    known = recipes()
+    if recipe_id not in known:
+        raise ValueError(
+            f"recipe_id is {recipe_id!r}, and no recipe is called so. Choose one from the list; "
+            "where a file of your own is left out of it, ComfyUI's log says why."
+        )
+    return known[recipe_id]
+
+
+def identified(header: Header, name: str) -> Identification:
+    """What a file of this header and name is."""
+    return judge(structure_of(header), header.metadata, name, list(recipes().values()))
+
+
+def settle(
+    header: Header, name: str, given: Recipe | None, if_unsure: str
+) -> tuple[Identification, str]:
+    """Decide which recipe a file is loaded with, and say why.
+
+    Args:
+        given: the recipe that the user has connected; then the file is not asked.
+        if_unsure: "stop" or "warn", for a file that does not tell.
+
+    Returns:
+        (identification, report)
+
+    Raises:
+        ValueError: the file does not tell, and the user wants to stop; or if_unsure is neither.
+    """
+    check_choice("if_unsure", if_unsure, (STOP, WARN))
+    found = identified(header, name)
+    if given is not None:
+        reason = f"You said that it is {given.title}."
+        found = found._replace(recipe=given, confidence="certain", reasons=(reason,), warnings=())
+    if found.confidence in ("unsure", "none") and if_unsure == STOP:
+        raise ValueError(
+            f"{name} does not tell which distilled model it is. {' '.join(found.reasons)} "
+            "Connect Recipe (FewStep) to say it by hand, or set if_unsure to warn to load it as it "
+            "is; a file that is not distilled belongs into ComfyUI's own loader."
+        )
+    return found, told(found, name)
+
+
+def trained_on(header: Header) -> str | None:
+    """The model that a LoRA's trainer says it was trained on; None where it says nothing."""
+    return header.metadata.get("ss_sd_model_name")

@@ -1,0 +1,195 @@
+"""The loaders: a distilled file on a MODEL or as a MODEL, with its recipe and a report."""
+
+from comfy_api.latest import io
+
+from ..lora.coverage import Coverage
+from ..lora.header import read_header
+from ..recipes.pieces import Applied
+from ..recipes.recipe import Recipe
+from ..recipes.words import table
+from .host import applied, files, loras, networks, texts
+from .known import WARN, settle, trained_on
+from .schema import check_choice, schema
+from .sockets import loading_inputs, recipe_output, report_output
+
+FOLDER = "loaders"
+
+
+def load_lora(model, name: str, strength: float, given: Recipe | None, if_unsure: str):
+    """A copy of a MODEL with a distilled LoRA, its recipe or None, and the report.
+
+    Raises:
+        ValueError: the file is refused, is no LoRA, fits another network, or does not tell.
+    """
+    path = files.path_of(name, files.LORAS)
+    header = read_header(path)
+    found, report = settle(header, path.name, given, if_unsure)
+    if found.kind not in ("lora", None):
+        raise ValueError(
+            f"{name} is a whole network, no LoRA. Load it with Model Loader (FewStep)."
+        )
+    covered, places = loras.covered(header, model)
+    _check_coverage(covered, name, if_unsure)
+    amount = strength * (found.recipe.strength if found.recipe else 1.0)
+    before = applied.count_patches(model)
+    model = (
+        loras.with_lora(model, path, header, places, covered, amount) if amount else model.clone()
+    )
+    file = Applied(name, "lora", found.recipe, amount, covered.verdict, trained_on(header))
+    applied.note(model, file, applied.count_patches(model) - before)
+    return model, found.recipe, report + _coverage_text(covered, amount)
+
+
+def title(recipe: Recipe | None) -> str:
+    """A line that says what a file is."""
+    return recipe.title if recipe else "no recipe: the file does not tell what it is"
+
+
+def load_model(name: str, weight_dtype: str, given: Recipe | None, if_unsure: str):
+    """The MODEL of a distilled network's file, its recipe or None, and the report.
+
+    Raises:
+        ValueError: the file is refused, is a LoRA, is unknown to ComfyUI, or does not tell.
+    """
+    check_choice("weight_dtype", weight_dtype, networks.WEIGHT_TYPES)
+    path = files.path_of(name, files.NETWORKS)
+    found, report = settle(read_header(path), path.name, given, if_unsure)
+    if found.kind == "lora":
+        raise ValueError(f"{name} is a LoRA. Load it with LoRA Loader (FewStep).")
+    recipe = found.recipe
+    embedded = recipe is not None and recipe.guidance.kind == "embedded"
+    guidance = recipe.guidance.default if embedded else networks.GUIDANCE_UNTOLD
+    model = networks.load_network(path, found.kind == "checkpoint", weight_dtype, guidance)
+    applied.note(model, Applied(name, found.kind or "unet", recipe, None, None, None))
+    return model, recipe, report
+
+
+def _check_coverage(covered: Coverage, name, if_unsure):
+    whole = covered.verdict == "whole"
+    if whole or (covered.verdict == "partial" and if_unsure == WARN):
+        return
+    what = {"other network": "is for another network than model", "none": "fits nothing in model"}
+    remedy = {
+        "partial": "Set if_unsure to warn to load what fits.",
+        "other network": "Load the base model that the file was made for.",
+    }
+    raise ValueError(
+        f"{name} {what.get(covered.verdict, 'fits model only in part')}. "
+        f"{' '.join(covered.reasons)} "
+        f"{remedy.get(covered.verdict, 'Load it with the base model that it was made for.')}"
+    )
+
+
+def _coverage_text(covered, amount):
+    ranks = sorted({layer.rank for layer in covered.layers if layer.rank is not None})
+    types = sorted({layer.dtype for layer in covered.layers})
+    shown = ", ".join(map(str, ranks)) if len(ranks) < 4 else f"{ranks[0]} to {ranks[-1]}"
+    rows = [("coverage", covered.verdict), ("rank", shown or "-"), ("type", ", ".join(types))]
+    rows += [("strength", f"{amount:g}")]
+    rows += [("", reason) for reason in covered.reasons]
+    return table(rows)
+
+
+class FewStepLoraLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepLoraLoader",
+            hidden=texts.NEEDED,
+            display_name="LoRA Loader (FewStep)",
+            description=(
+                "Puts a speed LoRA (LCM, Lightning, Hyper-SD, TCD, DMD2, Turbo ...) on a model, "
+                "says which one it is and how much of it fits, and gives its recipe. Reads every "
+                "LoRA dialect, with the right alpha."
+            ),
+            search_aliases=["lora", "lcm lora", "lightning", "hyper-sd", "turbo lora", "speed"],
+            inputs=[
+                io.Model.Input("model", tooltip="The base model that the LoRA was made for."),
+                io.Combo.Input(
+                    "lora_name",
+                    options=files.names(files.LORAS),
+                    tooltip="A file of ComfyUI's folder for LoRAs.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip=(
+                        "Times the strength that the recipe says: leave it at 1. 0 leaves the "
+                        "model as it is, below 0 takes the LoRA out of a model it is in."
+                    ),
+                ),
+                *loading_inputs(),
+            ],
+            outputs=[
+                io.Model.Output(),
+                recipe_output(),
+                report_output("What the file is, why, how much of it fits, and what is open."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, lora_name, **others):
+        return files.stamp(lora_name, files.LORAS)
+
+    @classmethod
+    def execute(cls, model, lora_name, strength, steps, if_unsure, recipe=None) -> io.NodeOutput:
+        model, found, report = load_lora(model, lora_name, strength, recipe, if_unsure)
+        texts.show(cls, title(found))
+        return io.NodeOutput(model, found and found.with_steps(steps), report)
+
+
+class FewStepModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepModelLoader",
+            hidden=texts.NEEDED,
+            display_name="Model Loader (FewStep)",
+            description=(
+                "Loads a distilled model (LCM, Lightning, Turbo, DMD2, FLUX.2 klein, Z-Image-Turbo "
+                "...), says which one it is and gives its recipe. Full LCM UNets keep the input "
+                "for guidance that ComfyUI's own loader drops. Text encoder and VAE come from "
+                "ComfyUI's loaders."
+            ),
+            search_aliases=["unet", "checkpoint", "lcm", "turbo", "lightning", "klein", "schnell"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=files.names(files.NETWORKS),
+                    tooltip=(
+                        "A file of ComfyUI's folders for diffusion models and checkpoints; where "
+                        "both have one of this name, the former."
+                    ),
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(networks.WEIGHT_TYPES),
+                    default="default",
+                    tooltip=(
+                        "Number type of the weights in memory, as in Load Diffusion Model. fp8 "
+                        "halves the memory and costs quality."
+                    ),
+                ),
+                *loading_inputs(),
+            ],
+            outputs=[
+                io.Model.Output(),
+                recipe_output(),
+                report_output("What the file is, why, and what is open."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name, **others):
+        return files.stamp(model_name, files.NETWORKS)
+
+    @classmethod
+    def execute(cls, model_name, weight_dtype, steps, if_unsure, recipe=None) -> io.NodeOutput:
+        model, found, report = load_model(model_name, weight_dtype, recipe, if_unsure)
+        texts.show(cls, title(found))
+        return io.NodeOutput(model, found and found.with_steps(steps), report)

@@ -1,0 +1,77 @@
+"""The nodes that give a recipe without loading anything: by hand, or of a file."""
+
+from comfy_api.latest import io
+
+from ..lora.header import read_header
+from ..recipes.words import cautions, settings, table, told
+from .host import files
+from .known import chosen, identified, recipes
+from .schema import schema
+from .sockets import recipe_output, report_output, steps_input
+
+FOLDER = "recipes"
+
+
+class FewStepRecipe(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepRecipe",
+            display_name="Recipe (FewStep)",
+            description=(
+                "Says by hand which distilled model it is, where the file does not tell: steps, "
+                "cfg, sampler, schedule, shift, prediction and strength of that model."
+            ),
+            search_aliases=["recipe", "preset", "settings", "steps", "cfg", "lcm", "lightning"],
+            inputs=[
+                io.Combo.Input(
+                    "recipe_id",
+                    options=sorted(recipes()),
+                    tooltip=(
+                        "The model. Recipes of your own are JSON files in fewstep/recipes of "
+                        "ComfyUI's user folder."
+                    ),
+                ),
+                steps_input(),
+            ],
+            outputs=[recipe_output(), report_output("What to set, where it is from, what is bad.")],
+        )
+
+    @classmethod
+    def execute(cls, recipe_id, steps) -> io.NodeOutput:
+        recipe = chosen(recipe_id).with_steps(steps)
+        return io.NodeOutput(recipe, table(settings(recipe) + cautions(recipe)))
+
+
+class FewStepIdentify(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepIdentify",
+            display_name="Identify (FewStep)",
+            description=(
+                "Says which distilled model a file is, what it needs and why, from its header "
+                "alone: in a blink, also for files of many gigabytes."
+            ),
+            search_aliases=["identify", "what is this", "metadata", "which lora", "inspect"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=files.names(files.ALL),
+                    tooltip="A file of ComfyUI's folders for LoRAs, diffusion models, checkpoints.",
+                ),
+            ],
+            outputs=[recipe_output(), report_output("What the file is, why, and what is open.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file):
+        return files.stamp(file, files.ALL)
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        path = files.path_of(file, files.ALL)
+        found = identified(read_header(path), path.name)
+        return io.NodeOutput(found.recipe, told(found, path.name))
