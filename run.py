@@ -25,6 +25,7 @@ usage: python run.py [command]
   identify FILE [--json]
                         say which distilled model a safetensors file is and what it needs, from
                         its header alone; installs nothing
+  which-file            write README.md's tables of what each file needs anew, from the recipes
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   --help                this text
 
@@ -88,11 +89,23 @@ def identify(arguments):
     return run_here("identify", arguments)
 
 
-COMMANDS = {"demo": demo, "test": test, "identify": identify, "train-demo": train_demo}
+def which_file(arguments):
+    """Needs nothing but Python, as identify."""
+    return run_here("which-file", arguments)
+
+
+COMMANDS = {
+    "demo": demo,
+    "test": test,
+    "identify": identify,
+    "which-file": which_file,
+    "train-demo": train_demo,
+}
 # The commands that are a main(arguments) of the pack.
 MODULES = {
     "demo": "headless.demo",
     "identify": "headless.identify",
+    "which-file": "headless.which_file",
     "train-demo": "demo.train",
 }
 

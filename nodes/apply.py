@@ -105,7 +105,7 @@ class FewStepSample(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="The same number gives the same picture, on every graphics card.",
+                    tooltip="The same number gives the same picture.",
                 ),
                 io.Float.Input(
                     "denoise",

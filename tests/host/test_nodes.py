@@ -1,20 +1,28 @@
-"""The nodes as ComfyUI sees them: schemas, help, and the opt-in names in KSampler's drop-downs."""
+"""The nodes as ComfyUI sees them: schemas, and the opt-in names in KSampler's drop-downs."""
 
 import asyncio
 import importlib
 import json
-from pathlib import Path
 
 import pytest
 
 IDS = {
+    "FewStepLoraLoader",
+    "FewStepModelLoader",
+    "FewStepRecipe",
+    "FewStepIdentify",
+    "FewStepApply",
+    "FewStepSample",
+    "FewStepCheck",
+    "FewStepGuidance",
     "FewStepSigmas",
     "FewStepSamplerLCM",
     "FewStepSamplerTCD",
     "FewStepSamplerEuler",
     "FewStepDemoModel",
 }
-HELP = Path(__file__).resolve().parents[2] / "web" / "docs"
+# inputs whose choices are the user's files, or more than a page can list
+LONG_LISTS = {"lora_name", "model_name", "file", "recipe_id"}
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +86,11 @@ def test_every_input_has_a_tooltip(nodes):
 def test_every_default_is_allowed(nodes):
     for node in nodes:
         for name, options in inputs_of(node).items():
-            if "options" in options:
+            # a long list has no default: the page takes its first entry
+            if "options" in options and name not in LONG_LISTS:
                 assert options["default"] in options["options"], (node, name)
             if "min" in options:
                 assert options["min"] <= options["default"] <= options["max"], (node, name)
-
-
-def test_every_help_page_names_all_inputs_of_its_node(nodes):
-    unsaid = []
-    for node in nodes:
-        page = HELP / f"{node.__name__}.md"
-        text = page.read_text(encoding="utf-8") if page.is_file() else ""
-        unsaid += [f"{page.name}: {name}" for name in ["#", *inputs_of(node)] if name not in text]
-    assert unsaid == []
 
 
 def test_a_node_with_a_broken_schema_is_left_out_and_the_log_says_why(host, caplog):
