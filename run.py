@@ -22,9 +22,9 @@ usage: python run.py [command]
                         workflow in the browser (--no-browser: only print its address)
   test [core] [host] [browser] [-- pytest arguments]
                         run the tests; host needs a ComfyUI, browser also a Chromium
-  identify FILE [--json]
+  identify FILE [--json] [--hash]
                         say which distilled model a safetensors file is and what it needs, from
-                        its header alone; installs nothing
+                        its header alone, with --hash from its content too; installs nothing
   which-file            write README.md's tables of what each file needs anew, from the recipes
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   --help                this text
