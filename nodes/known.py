@@ -1,6 +1,7 @@
 """The recipes that the nodes know, the user's own included, and what files say of themselves."""
 
 import logging
+from functools import cache
 
 from ..lora.header import Header
 from ..recipes.identify import Identification, judge
@@ -18,7 +19,7 @@ def recipes() -> dict[str, Recipe]:
     """All recipes by id; a file of the user's that is refused is named in the log."""
     found, refused = read_all([files.own_folder() / "recipes"])
     for sentence in refused:
-        logging.warning("FewStep leaves out recipes of yours: %s", sentence)
+        _warn_once(sentence)
     return found
 
 
@@ -35,6 +36,12 @@ def chosen(recipe_id: str) -> Recipe:
             "where a file of your own is left out of it, ComfyUI's log says why."
         )
     return known[recipe_id]
+
+
+@cache
+def _warn_once(sentence):
+    # the recipes are read several times for one graph
+    logging.warning("FewStep leaves out recipes of yours: %s", sentence)
 
 
 def identified(header: Header, name: str) -> Identification:

@@ -25,7 +25,8 @@ def plan(
     """Make a MODEL ready to be sampled as its recipe says.
 
     Args:
-        guidance: cfg or embedded guidance, as the recipe's model has it; 0 is the recipe's own.
+        guidance: cfg or embedded guidance, as the recipe's model has it; 0 is what the model is
+            told already, else the recipe's own.
         denoise: strength of image to image; keeps a tail of the trained levels.
         latent: LATENT, for schedules that depend on the size of the picture.
 
@@ -33,7 +34,7 @@ def plan(
         ValueError: the recipe does not fit the model, or an input is out of range.
     """
     _check(recipe, guidance, denoise)
-    model = _patched(model, recipe, guidance or recipe.guidance.default)
+    model = _patched(model, recipe, guidance)
     cfg = guidance or recipe.guidance.default
     return Plan(
         model=model,
@@ -78,7 +79,8 @@ def _patched(model, recipe, guidance):
     if recipe.shift is not None:
         model = patching.with_shift(model, recipe.shift)
     if recipe.guidance.kind == "embedded":
-        model = told_guidance.with_told_guidance(model, guidance)
+        wanted = guidance or told_guidance.told_guidance(model) or recipe.guidance.default
+        model = told_guidance.with_told_guidance(model, wanted)
     return model
 
 

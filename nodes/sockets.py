@@ -32,8 +32,8 @@ def guidance_input():
         max=100.0,
         step=0.1,
         tooltip=(
-            "cfg, or the guidance that the network is told, as the model has it. 0 takes the "
-            "recipe's own. 1 is no guidance."
+            "cfg, or the guidance that the network is told, as the model has it. 0 takes what "
+            "Guidance (FewStep) has set, else the recipe's own. 1 is no guidance."
         ),
     )
 

@@ -104,8 +104,13 @@ def test_the_picture_changes_with_guidance_and_costs_one_pass_a_step(host, runs,
     assert [x.timesteps for x in passes] == [[999.0], [759.0], [499.0], [259.0]] * 2
 
 
-def test_without_a_word_the_recipes_own_guidance_is_told(host):
+def test_without_a_word_a_model_is_told_what_it_was_told_before(host, nodes):
     model, clip = lcm_unet()
+    assert torch.equal(sampled(model, clip, 0.0), sampled(model, clip, weights.GUIDANCE))
+    told = nodes.FewStepGuidance.execute(model, 3.0)[0]
+    assert torch.equal(sampled(told, clip, 0.0), sampled(model, clip, 3.0))
+    # and else what the recipe says
+    model.model_options["transformer_options"].pop("fewstep_guidance")
     assert torch.equal(sampled(model, clip, 0.0), sampled(model, clip, 8.0))
 
 
