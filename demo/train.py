@@ -1,4 +1,4 @@
-"""Train every demo network from nothing: autoencoder, teacher, LCM-LoRA.
+"""Train every demo network from nothing: autoencoder, teacher, LCM-LoRA, LCM UNet.
 
     python run.py train-demo FOLDER
 
@@ -19,11 +19,12 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..diffusion.sigmas import sigma_table
 from ..headless.train_lcm_lora import Settings, train_lcm_lora
+from ..headless.train_lcm_unet import train_lcm_unet
 from .architecture import new_text_encoder, new_unet
 from .train_autoencoder import polish_decoder, to_tensor, train_autoencoder
 from .train_teacher import random_scenes, train_reading, train_teacher
 from .vocabulary import MAX_TOKENS, write_tokenizer
-from .weights import GUIDANCE
+from .weights import GUIDANCE, LCM_UNET, LCM_UNET_GUIDANCE
 from .world import caption, draw
 
 SEED = 2026
@@ -31,6 +32,7 @@ PICTURES = 40_000
 # every leg ends at learning rate 0 and starts from the average of the one before
 TEACHER_LEGS = (7_000, 6_000)  # iterations
 LCM_LORA_ITERATIONS = 2_000
+LCM_UNET_ITERATIONS = 650
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
 ENCODE_BATCH = 4
 
@@ -51,6 +53,7 @@ def main(argv: list[str]) -> int:
     _text_encoder(weights, say)
     _teacher(folder, weights, scenes, latents, say)
     _lcm_lora(weights, scenes, latents, say)
+    _lcm_unet(weights, scenes, latents, say)
     return 0
 
 
@@ -113,26 +116,52 @@ def _lcm_lora(weights, scenes, latents, say):
     path = weights / "lcm_lora.safetensors"
     if path.exists():
         return
+    lora = train_lcm_lora(
+        *_teacher_and_data(weights, scenes, latents),
+        Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
+        _progress("LCM-LoRA", LCM_LORA_ITERATIONS, say),
+    )
+    save_file(lora.kohya(), path, metadata={"ss_network_dim": str(lora.rank)})
+
+
+def _lcm_unet(weights, scenes, latents, say):
+    path = weights / LCM_UNET
+    if path.exists():
+        return
+    lowest, highest = LCM_UNET_GUIDANCE
+    settings = Settings(
+        iterations=LCM_UNET_ITERATIONS,
+        guidance_w=(lowest - 1.0, highest - 1.0),
+        # what w does comes from clean to noise hop by hop, each as late as the target is: few hops
+        # first, and a fast target
+        original_steps=(10, 25, 50),
+        ema_decay=0.8,
+        seed=SEED,
+    )
+    unet = train_lcm_unet(
+        *_teacher_and_data(weights, scenes, latents),
+        settings,
+        _progress("LCM UNet", LCM_UNET_ITERATIONS, say),
+    )
+    save_network(unet, path)
+
+
+def _teacher_and_data(weights, scenes, latents):
     rng = np.random.default_rng(SEED)
     encode = _encode(weights)
 
     def conditions(rows):
         return encode([caption(scenes[row], rng) for row in rows])
 
+    return _unet(weights / "unet"), latents, conditions, encode([""]), _alpha_bar()
+
+
+def _progress(name, iterations, say):
     def on_iteration(i, loss, average):
         if i % 50 == 0:
-            say(f"LCM-LoRA {i}/{LCM_LORA_ITERATIONS} loss {loss:.5f}")
+            say(f"{name} {i}/{iterations} loss {loss:.5f}")
 
-    lora = train_lcm_lora(
-        _unet(weights / "unet"),
-        latents,
-        conditions,
-        encode([""]),
-        _alpha_bar(),
-        Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
-        on_iteration,
-    )
-    save_file(lora.kohya(), path, metadata={"ss_network_dim": str(lora.rank)})
+    return on_iteration
 
 
 def _unet(path):

@@ -11,18 +11,21 @@ FOLDER = Path(os.environ.get("FEWSTEP_DEMO_WEIGHTS") or Path(__file__).parent / 
 TOKENIZER = FOLDER / "tokenizer"
 LCM_LORA = FOLDER / "lcm_lora.safetensors"
 GUIDANCE = 4.0  # cfg_scale the teacher is best at, and the one baked into the LCM-LoRA
+# the full LCM UNet, a part as "unet" is, and the cfg_scale from and to which it was trained
+LCM_UNET = "lcm_unet"
+LCM_UNET_GUIDANCE = (1.0, 10.0)
 # rows: latent channels, columns: -1..1 RGB. Training draws the first three channels towards a
 # patch's mean colour over its spread, 0.55; least squares over 400 pictures gives 0.52 to 0.55.
 PREVIEW_FACTORS = [[0.55, 0.0, 0.0], [0.0, 0.55, 0.0], [0.0, 0.0, 0.55], [0.0, 0.0, 0.0]]
 
 
-def check_present() -> None:
-    """Make sure the demo model is all there.
+def check_present(unet: str = "unet") -> None:
+    """Make sure the demo model is all there, with the teacher's UNet or with LCM_UNET.
 
     Raises:
         FileNotFoundError: a part is missing.
     """
-    parts = [FOLDER / part for part in ("unet", "text_encoder", "vae")]
+    parts = [FOLDER / part for part in (unet, "text_encoder", "vae")]
     for path in (*parts, TOKENIZER, LCM_LORA):
         if not path.exists():
             raise FileNotFoundError(
@@ -33,11 +36,11 @@ def check_present() -> None:
 
 
 def read_config(part: str) -> dict:
-    """config.json of "unet", "text_encoder" or "vae"."""
+    """config.json of "unet", LCM_UNET, "text_encoder" or "vae"."""
     return json.loads((FOLDER / part / "config.json").read_text(encoding="utf-8"))
 
 
 def read_weights(part: str) -> dict:
-    """State dict of "unet", "text_encoder" or "vae", in float16 as shipped."""
+    """State dict of "unet", LCM_UNET, "text_encoder" or "vae", in float16 as shipped."""
     (path,) = (FOLDER / part).glob("*.safetensors")
     return load_file(path)

@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..demo import weights
 from ..diffusion.prediction import EPS
 from ..diffusion.sigmas import sigma_table, timestep_of
+from ..guidance.embedded import guidance_embedding
 from .lora import merge
 
 
@@ -33,15 +34,24 @@ class Pipeline(NamedTuple):
         ).input_ids
         return self.text_encoder(tokens).last_hidden_state
 
-    def denoiser(self, captions: list[str], cfg_scale: float = 1.0):
-        """(x in VE space, sigma) -> x0 estimate; one network pass at cfg_scale 1, else two."""
+    def denoiser(self, captions: list[str], cfg_scale: float = 1.0, guidance: float | None = None):
+        """(x in VE space, sigma) -> x0 estimate; one network pass at cfg_scale 1, else two.
+
+        Args:
+            guidance: the cfg_scale a full LCM UNet is told to imitate; None for other UNets.
+
+        Raises:
+            ValueError: the UNet must be told its guidance and is not, or cannot be and is; or
+                guidance is below 1 or not finite.
+        """
+        told = self._told(guidance)
         cond = self.encode(captions)
         uncond = self.encode([""]).expand_as(cond)
         table = sigma_table()
 
         def predict(x, sigma, states):
             timestep = timestep_of(sigma, table)
-            eps = self.unet(x / (sigma**2 + 1) ** 0.5, timestep, states).sample
+            eps = self.unet(x / (sigma**2 + 1) ** 0.5, timestep, states, timestep_cond=told).sample
             return EPS.to_denoised(x, eps, sigma)
 
         def denoise(x, sigma):
@@ -53,19 +63,36 @@ class Pipeline(NamedTuple):
 
         return denoise
 
+    def _told(self, guidance):
+        width = self.unet.config.time_cond_proj_dim
+        if width is None and guidance is not None:
+            raise ValueError(
+                f"guidance is {guidance:g}, and this UNet has no input for it; allowed is None. "
+                "Set cfg_scale, or load the full LCM UNet."
+            )
+        if width is not None and guidance is None:
+            raise ValueError(
+                "guidance is None, and this UNet is told its guidance; allowed is a number of 1 "
+                "or more. 1 is none."
+            )
+        return None if width is None else guidance_embedding(guidance, width)
+
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """[B, 4, h, w] latents to [B, 8 h, 8 w, 3] uint8 pictures."""
         pictures = self.vae.decode(latents).sample.clamp(-1, 1)
         return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def load_demo(lora: bool = False) -> Pipeline:
+def load_demo(lora: bool = False, unet: str = "unet") -> Pipeline:
     """The shipped demo model in float32; with `lora` its LCM-LoRA is merged in.
+
+    Args:
+        unet: "unet", the teacher, or weights.LCM_UNET, which wants no LoRA.
 
     Raises:
         FileNotFoundError: a part of it is missing.
     """
-    weights.check_present()
+    weights.check_present(unet)
 
     def load(kind, part):
         return kind.from_pretrained(weights.FOLDER / part, torch_dtype=torch.float32).eval()
@@ -73,7 +100,7 @@ def load_demo(lora: bool = False) -> Pipeline:
     pipeline = Pipeline(
         CLIPTokenizer.from_pretrained(weights.TOKENIZER),
         load(CLIPTextModel, "text_encoder"),
-        load(UNet2DConditionModel, "unet"),
+        load(UNet2DConditionModel, unet),
         load(AutoencoderTiny, "vae"),
     )
     for network in pipeline[1:]:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from fewstep.demo import train, train_autoencoder, train_teacher
 
-NETWORKS = ("vae", "text_encoder", "unet")
+NETWORKS = ("vae", "text_encoder", "unet", "lcm_unet")
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,7 @@ def few_iterations(monkeypatch):
         (train, "PICTURES", 8),
         (train, "TEACHER_LEGS", (2, 1)),
         (train, "LCM_LORA_ITERATIONS", 1),
+        (train, "LCM_UNET_ITERATIONS", 1),
         (train_autoencoder, "PICTURES", 8),
         (train_autoencoder, "ITERATIONS", 1),
         (train_autoencoder, "POLISH_ITERATIONS", 1),
@@ -50,7 +51,7 @@ def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path,
     assert train.main([str(tmp_path)]) == 0
     said = capsys.readouterr().err
     assert "teacher 0/1 " in said
-    assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading", "LCM-LoRA"))
+    assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading", "LCM"))
     assert same(state(weights / "unet"), first["unet"])
     assert same(load_file(weights / "lcm_lora.safetensors"), lora)
 

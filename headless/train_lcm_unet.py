@@ -1,0 +1,129 @@
+"""Distil an SD-type UNet into a full LCM UNet, which is told its guidance.
+
+Luo et al., "Latent Consistency Models", arXiv:2310.04378, algorithm 1: w is drawn for each sample,
+guides the teacher, and reaches the student through its time embedding. As in LCM-LoRA the weights
+change by low-rank products; these are added up at the end, so that the result is one network.
+
+Before that the student learns what w does, by imitating the guided teacher at the same x: the first
+stage of Meng et al., "On Distillation of Guided Diffusion Models", arXiv:2210.03142. From the
+consistency loss alone it learns that last of all.
+"""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from ..diffusion.timesteps import lcm_grid
+from ..guidance.embedded import WIDTH
+from .lora import Lora
+from .train_lcm_lora import Settings, distil, ignore
+
+COND_PROJ = "time_embedding.cond_proj"
+IMITATION = 0.3  # share of the iterations
+
+
+class ToldChange(nn.Module):
+    """A LoRA and the layer through which guidance enters; changes nothing at first.
+
+    Args:
+        network: what `with_guidance_input` returns.
+        settings: rank and lora_alpha are used.
+        generator: draws the down matrices of the LoRA.
+    """
+
+    def __init__(self, network, settings: Settings, generator):
+        super().__init__()
+        self.lora = Lora(network, settings.rank, settings.lora_alpha, generator)
+        self.cond_proj = copy.deepcopy(network.get_submodule(COND_PROJ))
+        # Sinusoids that turn once while w grows by less than 3 are as good as random where w is
+        # drawn from a range, and their weights would wander: after 300 iterations w + 0.05 moved
+        # what was told half as far as w + 9.
+        half = WIDTH // 2
+        self.register_buffer("slow", (torch.arange(WIDTH) % half >= 2 * half // 3).float())
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The changed weights by their names in the network, for torch.func.functional_call."""
+        told = self.cond_proj.weight * self.slow
+        return self.lora.weights() | {f"{COND_PROJ}.weight": told}
+
+
+def train_lcm_unet(
+    unet, latents, conditions, uncond, alpha_bar, settings: Settings, on_iteration=ignore
+):
+    """Train a student of the network; the network itself is never changed.
+
+    Args:
+        unet, latents, conditions, uncond, alpha_bar: as for `train_lcm_lora`.
+        settings: guidance_w is the lowest and the highest w that the student shall know.
+        on_iteration: (i, loss, average), called after every step of the optimizer.
+
+    Returns:
+        a UNet2DConditionModel with `time_embedding.cond_proj`, to be called with
+        timestep_cond=guidance_embedding(w + 1), without guidance from outside.
+
+    Raises:
+        ValueError: guidance_w is not such a range, or the network has a cond_proj already.
+    """
+    _check_range(settings.guidance_w)
+    student = with_guidance_input(unet)
+
+    def begin(generator):
+        return ToldChange(student, settings, generator)
+
+    data = latents, conditions, uncond, alpha_bar
+    first = round(IMITATION * settings.iterations)
+    leg = settings._replace(iterations=first, original_steps=(50,))
+    average = distil(student, begin, *data, leg, on_iteration, imitation_loss)
+    leg = settings._replace(iterations=settings.iterations - first, seed=settings.seed + 1)
+    later = lambda i, loss, average: on_iteration(first + i, loss, average)
+    average = distil(student, lambda _: average, *data, leg, later)
+    student.load_state_dict(student.state_dict() | average.weights())
+    return student
+
+
+def imitation_loss(student, target, teacher, batch, alpha_bar, *, original_steps=50):
+    """Mean square distance of the student to the guided teacher, in eps and at the same x; [B].
+
+    Takes what `consistency_loss` takes; the target is not used.
+    """
+    train_steps = len(alpha_bar)
+    grid = torch.tensor(lcm_grid(original_steps, original_steps, train_steps=train_steps))
+    timestep = grid[batch.point]
+    signal = alpha_bar[timestep].view(-1, *[1] * (batch.x0.ndim - 1))
+    x = signal.sqrt() * batch.x0 + (1 - signal).sqrt() * batch.noise
+    with torch.no_grad():
+        wanted = teacher(x, timestep)
+    return (student(x, timestep) - wanted).square().flatten(1).mean(dim=1)
+
+
+def with_guidance_input(unet):
+    """A copy of a UNet2DConditionModel with a cond_proj of zeros, which ignores what it is told.
+
+    Raises:
+        ValueError: the network has a cond_proj already.
+    """
+    if unet.config.time_cond_proj_dim is not None:
+        raise ValueError(
+            f"the UNet's time_cond_proj_dim is {unet.config.time_cond_proj_dim}; allowed is none. "
+            "It is told its guidance already, so it is a student. Give its teacher."
+        )
+    told = copy.deepcopy(unet)
+    width = told.time_embedding.linear_1.in_features
+    told.time_embedding.cond_proj = skip_init(nn.Linear, WIDTH, width, bias=False)
+    nn.init.zeros_(told.time_embedding.cond_proj.weight)
+    told.register_to_config(time_cond_proj_dim=WIDTH)
+    return told
+
+
+def _check_range(guidance_w):
+    match guidance_w:
+        case tuple((lowest, highest)) if 0 <= lowest <= highest < math.inf:
+            return
+    raise ValueError(
+        f"guidance_w is {guidance_w}; allowed is a pair of lowest and highest, 0 or more and "
+        "finite, such as (0.0, 9.0) for a cfg_scale of 1 to 10. The student is told numbers "
+        "between them, and knows no others."
+    )
