@@ -18,6 +18,7 @@ from .timesteps import trailing
 FLUX2_MU = ((8.73809524e-05, 1.89833333), (0.00016927, 0.45666666))
 FLUX2_MOST_TOKENS = 4300
 
+
 def sigma_table(train_steps=1000, first_beta=0.00085, last_beta=0.012):
     """The VE levels sqrt((1 - alpha_bar) / alpha_bar) of SD's scaled-linear betas.
 

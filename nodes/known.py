@@ -5,7 +5,7 @@ from functools import cache
 
 from ..lora.header import Header
 from ..recipes.identify import Identification, judge
-from ..recipes.read import read_all
+from ..recipes.read import read_all, shipped_ids
 from ..recipes.recipe import Recipe
 from ..recipes.structure import structure_of
 from ..recipes.words import told
@@ -21,6 +21,12 @@ def recipes() -> dict[str, Recipe]:
     for sentence in refused:
         _warn_once(sentence)
     return found
+
+
+def recipe_ids() -> list[str]:
+    """The ids to choose from; without recipes of the user's nothing has to be read for them."""
+    own = files.own_folder() / "recipes"
+    return sorted(recipes()) if any(own.glob("*.json")) else list(shipped_ids())
 
 
 def chosen(recipe_id: str) -> Recipe:

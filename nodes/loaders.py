@@ -22,22 +22,27 @@ def load_lora(model, name: str, strength: float, given: Recipe | None, if_unsure
         ValueError: the file is refused, is no LoRA, fits another network, or does not tell.
     """
     path = files.path_of(name, files.LORAS)
+    file, fit, report = _looked_at(path, model, given, if_unsure)
+    amount = strength * (file.recipe.strength if file.recipe else 1.0)
+    before = applied.count_patches(model)
+    model = loras.with_lora(model, path, fit, amount) if amount else model.clone()
+    file = file._replace(name=name, strength=amount)
+    applied.note(model, file, applied.count_patches(model) - before)
+    return model, file.recipe, report + _coverage_text(fit.coverage, amount)
+
+
+def _looked_at(path, model, given, if_unsure):
+    """What a LoRA file's header tells; the header itself is let go before tensors are read."""
     header = read_header(path)
     found, report = settle(header, path.name, given, if_unsure)
     if found.kind not in ("lora", None):
         raise ValueError(
-            f"{name} is a whole network, no LoRA. Load it with Model Loader (FewStep)."
+            f"{path.name} is a whole network, no LoRA. Load it with Model Loader (FewStep)."
         )
-    covered, places = loras.covered(header, model)
-    _check_coverage(covered, name, if_unsure)
-    amount = strength * (found.recipe.strength if found.recipe else 1.0)
-    before = applied.count_patches(model)
-    model = (
-        loras.with_lora(model, path, header, places, covered, amount) if amount else model.clone()
-    )
-    file = Applied(name, "lora", found.recipe, amount, covered.verdict, trained_on(header))
-    applied.note(model, file, applied.count_patches(model) - before)
-    return model, found.recipe, report + _coverage_text(covered, amount)
+    fit = loras.fit_of(header, model)
+    _check_coverage(fit.coverage, path.name, if_unsure)
+    file = Applied(path.name, "lora", found.recipe, None, fit.coverage.verdict, trained_on(header))
+    return file, fit, report
 
 
 def title(recipe: Recipe | None) -> str:
@@ -84,10 +89,19 @@ def _coverage_text(covered, amount):
     ranks = sorted({layer.rank for layer in covered.layers if layer.rank is not None})
     types = sorted({layer.dtype for layer in covered.layers})
     shown = ", ".join(map(str, ranks)) if len(ranks) < 4 else f"{ranks[0]} to {ranks[-1]}"
+    alphas = sum(layer.has_alpha for layer in covered.layers)
     rows = [("coverage", covered.verdict), ("rank", shown or "-"), ("type", ", ".join(types))]
-    rows += [("strength", f"{amount:g}")]
+    rows += [("alpha", f"in {alphas} of {len(covered.layers)} layers"), ("strength", f"{amount:g}")]
     rows += [("", reason) for reason in covered.reasons]
+    if covered.verdict != "whole":
+        # what is in no block of the model is named by the reasons
+        blocks = covered.blocks().items()
+        rows += [("", f"{b}: {_counted(counts)}") for b, counts in blocks if counts["matched"]]
     return table(rows)
+
+
+def _counted(counts):
+    return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 
 
 class FewStepLoraLoader(io.ComfyNode):

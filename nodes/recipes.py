@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..lora.header import read_header
 from ..recipes.words import cautions, settings, table, told
 from .host import files
-from .known import chosen, identified, recipes
+from .known import chosen, identified, recipe_ids
 from .schema import schema
 from .sockets import recipe_output, report_output, steps_input
 
@@ -27,7 +27,7 @@ class FewStepRecipe(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "recipe_id",
-                    options=sorted(recipes()),
+                    options=recipe_ids(),
                     tooltip=(
                         "The model. Recipes of your own are JSON files in fewstep/recipes of "
                         "ComfyUI's user folder."

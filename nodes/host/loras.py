@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import comfy.lora
 import comfy.utils
+import torch
 
 from ...lora.adapter_config import ADAPTER_METADATA
 from ...lora.convert import convert
@@ -64,22 +65,32 @@ def _add(places, key, weights):
     return Module(COMPONENT, place)
 
 
-def covered(header: Header, model) -> tuple[Coverage, Places]:
-    """How much of a LoRA file fits a MODEL."""
+class Fit(NamedTuple):
+    """How a LoRA file and a MODEL go together; metadata are the file's."""
+
+    coverage: Coverage
+    places: Places
+    metadata: dict[str, str]
+
+
+def fit_of(header: Header, model) -> Fit:
+    """How much of a LoRA file fits a MODEL, and where."""
     places = places_of(model, header)
-    return coverage(header.tensors, places.targets, aliases=places.aliases), places
+    found = coverage(header.tensors, places.targets, aliases=places.aliases)
+    return Fit(found, places, header.metadata)
 
 
-def with_lora(model, path: Path, header: Header, places: Places, found: Coverage, strength: float):
+def with_lora(model, path: Path, fit: Fit, strength: float):
     """A copy of a MODEL with the matching layers of a file added at this strength.
 
     Raises:
         ValueError: numbers are not finite, or tensors do not fit together.
     """
+    found, places, metadata = fit
     tensors = comfy.utils.load_torch_file(str(path), safe_load=True)
     matching = [layer for layer in found.layers if layer.status == "matched"]
     _check_samples(tensors, path.name)
-    has_config = ADAPTER_METADATA in header.metadata
+    has_config = ADAPTER_METADATA in metadata
     loaded = {}
     plain = [layer for layer in matching if _is_plain(layer, places, has_config)]
     keys = {layer.stem: places.keys[layer.module] for layer in plain}
@@ -90,7 +101,7 @@ def with_lora(model, path: Path, header: Header, places: Places, found: Coverage
             _tensors_of(others, tensors),
             "comfyui",
             places.targets,
-            header.metadata,
+            metadata,
             aliases=places.aliases,
         )
         keys = {NETWORK + layer.module: places.keys[layer.module] for layer in others}
@@ -110,6 +121,9 @@ def _tensors_of(layers, tensors):
 
 
 def _check_samples(tensors, name):
-    """A training that diverged leaves no number in any tensor, so a few of them tell."""
+    """Every alpha, and of other tensors a few: a training that diverged leaves no number in any."""
+    alphas = [tensor.reshape(-1).float() for tensor in tensors.values() if tensor.numel() == 1]
+    if alphas:
+        check_finite(torch.cat(alphas), f"{name}: alpha")
     for key in list(tensors)[:: max(len(tensors) // SAMPLES, 1)]:
         check_finite(tensors[key].reshape(-1)[:NUMBERS], f"{name}: {key}")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewstep.recipes.fields import OPTIONAL, REQUIRED
-from fewstep.recipes.read import RecipeError, read_all, read_file
+from fewstep.recipes.read import RecipeError, read_all, read_file, shipped_ids
 from fewstep.recipes.recipe import Bad, Guidance, Sampler, Schedule, Steps
 
 ENTRY = {
@@ -254,3 +254,7 @@ def test_no_value_of_a_field_does_anything_but_pass_or_be_told(tmp_path_factory,
         assert str(error).startswith("mine.json, line ") and name in str(error)
     else:
         assert recipe.family == "mine"
+
+
+def test_the_shipped_ids_are_those_of_the_shipped_recipes():
+    assert list(shipped_ids()) == sorted(read_all()[0])

@@ -116,6 +116,7 @@ def test_a_renamed_layer_is_named_and_stops_the_loader(loras, lcm):
     lost = {key.split(".")[0] for key in shipped() if "mid_block" in key}
     assert len(model.patches) == LAYERS - len(lost) > 0
     assert "coverage      partial" in report
+    assert "output_blocks.1: 17 matched\n" in report
 
 
 def test_a_lost_factor_is_named_and_stops_the_loader(loras, lcm):
@@ -188,6 +189,13 @@ def test_a_diverged_training_is_refused_before_it_is_put_on_the_model(loras, lcm
     }
     with pytest.raises(ValueError, match=r"a.safetensors: .* that are NaN or infinite"):
         load(loras.put("a.safetensors", diverged), lcm)
+
+
+def test_an_alpha_that_is_no_number_is_refused(loras, lcm):
+    key = next(name for name in shipped() if name.endswith(".alpha"))
+    tensors = shipped() | {key: torch.tensor(float("nan"))}
+    with pytest.raises(ValueError, match=r"a.safetensors: alpha has 1 values that are NaN"):
+        load(loras.put("a.safetensors", tensors), lcm)
 
 
 def test_alpha_0_is_accepted_and_changes_nothing(loras, lcm):
