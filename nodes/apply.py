@@ -73,7 +73,7 @@ class FewStepApply(io.ComfyNode):
     @classmethod
     def execute(cls, model, recipe, guidance, latent_image=None) -> io.NodeOutput:
         made = plan(model, recipe, guidance=guidance, latent=latent_image)
-        report = checked(cls, made, recipe)
+        report = checked(cls, made, recipe, latent=latent_image)
         return io.NodeOutput(made.model, made.sampler, levels(made.sigmas), made.cfg, report)
 
 
@@ -135,6 +135,7 @@ class FewStepSample(io.ComfyNode):
             cls,
             made,
             recipe,
+            latent=latent_image,
             has_negative=negative is not None,
             empty_latent=runs.is_empty(latent_image),
         )

@@ -16,12 +16,15 @@ from .schema import schema
 from .sockets import RecipeSocket, report_output
 
 
-def pieces_of(model, recipe: Recipe | None, *, sampler=None, sigmas=None, cfg=None, **known):
+def pieces_of(
+    model, recipe: Recipe | None, *, sampler=None, sigmas=None, cfg=None, latent=None, **known
+):
     """What a MODEL and the other parts of a graph tell, as plain data.
 
     Args:
         sampler: SAMPLER, or None where it is not at hand; likewise the others.
         sigmas: falling noise levels.
+        latent: LATENT, for schedules that depend on the size of the picture.
         known: `Pieces.has_negative`, `Pieces.empty_latent` where the graph tells.
     """
     noise = sampling.sampling_of(model)
@@ -34,7 +37,7 @@ def pieces_of(model, recipe: Recipe | None, *, sampler=None, sigmas=None, cfg=No
         sampler=name,
         eta=options.get("eta"),
         sigmas=sigmas and tuple(sigmas),
-        needed=recipe and sigmas and _needed(noise, recipe, len(sigmas) - 1),
+        needed=recipe and sigmas and _needed(noise, recipe, len(sigmas) - 1, latent),
         grid=recipe and _grid(noise, recipe),
         prediction=patching.prediction_of(noise),
         shift=patching.shift_of(noise) if is_flow else None,
@@ -55,10 +58,10 @@ def recipe_of(model) -> Recipe | None:
     return found[-1] if found else None
 
 
-def _needed(noise, recipe, steps):
+def _needed(noise, recipe, steps, latent):
     if recipe.stage is None:
         recipe = replace(recipe, steps=recipe.steps._replace(default=steps))
-    return _levels(levels_of, noise, recipe)
+    return _levels(levels_of, noise, recipe, 1.0, latent)
 
 
 def _grid(noise, recipe):

@@ -207,3 +207,12 @@ def test_wans_two_stages_meet_at_the_second_level(host):
     )
     assert high.tolist() == pytest.approx([1.0, 0.9375, 0.8333333])
     assert low.tolist() == pytest.approx([0.8333333, 0.625, 0.0])
+
+
+@pytest.mark.parametrize("recipe_id", ["flux2-klein-4b", "qwen-image-2.1-turbo"])
+def test_the_check_knows_the_levels_that_depend_on_the_pictures_size(host, recipe_id):
+    node = importlib.import_module("fewstep.nodes").FewStepApply
+    latent = {"samples": torch.zeros(1, 128, 64, 64)}
+    model = host.tiny_model("flow", shift=2.0)
+    report = node.execute(model, RECIPES[recipe_id], 0.0, latent).result[4]
+    assert "\nfits: schedule: " in report
