@@ -9,6 +9,7 @@ cut off goes on with the stage it was in. Everything is seeded; FOLDER/weights i
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..diffusion.sigmas import sigma_table
 from ..headless.train_lcm_lora import Settings, train_lcm_lora
 from ..headless.train_lcm_unet import train_lcm_unet
+from ..lora.layers import layers_of
+from ..lora.save import file_metadata, save
+from ..recipes.own import UNNAMED, describe
+from ..recipes.read import read_all
 from .architecture import new_text_encoder, new_unet
 from .train_autoencoder import polish_decoder, to_tensor, train_autoencoder
 from .train_teacher import random_scenes, train_reading, train_teacher
@@ -121,7 +126,18 @@ def _lcm_lora(weights, scenes, latents, say):
         Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
         _progress("LCM-LoRA", LCM_LORA_ITERATIONS, say),
     )
-    save_file(lora.kohya(), path, metadata={"ss_network_dim": str(lora.rank)})
+    save_lora(path, lora.kohya())
+
+
+def save_lora(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Save the LCM-LoRA with what it needs, so that the loader knows it for certain."""
+    general = read_all()[0]["lcm-lora-sd15"]
+    # it was trained from every point of its grid, so any count up to 8 is as good
+    steps = general.steps._replace(trained=(1, 2, 4, 8))
+    title, base = "LCM-LoRA of the demo model", "fewstep-demo"
+    recipe = replace(general, id=UNNAMED, title=title, base=base, steps=steps)
+    entry = describe(recipe, teacher="the demo model's teacher")
+    save(path, tensors, file_metadata(entry, layers_of(tensors).values()))
 
 
 def _lcm_unet(weights, scenes, latents, say):

@@ -10,6 +10,7 @@ from fewstep.lora.convert import convert
 from fewstep.lora.coverage import coverage
 from fewstep.lora.dialects import DIALECTS
 from fewstep.lora.header import read_header
+from fewstep.recipes.identify import identify
 
 LAYERS = 79
 
@@ -48,3 +49,11 @@ def test_what_was_taken_away_is_named(targets):
     found = coverage(renamed, targets)
     assert found.verdict == "partial"
     assert "name no module" in found.reasons[1] and "to_query" in found.reasons[1]
+
+
+def test_the_shipped_lora_says_for_certain_what_it_is():
+    found = identify(weights.LCM_LORA)
+    assert (found.confidence, found.base, found.kind) == ("certain", "fewstep-demo", "lora")
+    assert (found.recipe.sampler.name, found.recipe.schedule.spacing) == ("lcm", "lcm")
+    steps = found.recipe.steps
+    assert (steps.default, steps.low, steps.high) == (4, 1, 8)
