@@ -50,9 +50,9 @@ def _warn_once(sentence):
     logging.warning("FewStep leaves out recipes of yours: %s", sentence)
 
 
-def identified(header: Header, name: str) -> Identification:
-    """What a file of this header and name is."""
-    return judge(structure_of(header), header.metadata, name, list(recipes().values()))
+def identified(header: Header, name: str, sha256: str | None = None) -> Identification:
+    """What a file of this header and name is; sha256 of its content where somebody asked for it."""
+    return judge(structure_of(header), header.metadata, name, list(recipes().values()), sha256)
 
 
 def settle(

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..lora.header import read_header
+from ..recipes.hashes import sha256_of
 from ..recipes.words import cautions, settings, table, told
 from .host import files
 from .known import chosen, identified, recipe_ids
@@ -62,16 +63,28 @@ class FewStepIdentify(io.ComfyNode):
                     options=files.names(files.ALL),
                     tooltip="A file of ComfyUI's folders for LoRAs, diffusion models, checkpoints.",
                 ),
+                io.Boolean.Input(
+                    "hash",
+                    optional=True,
+                    default=False,
+                    tooltip=(
+                        "Read the whole file and compare its SHA-256 with those of published "
+                        "files. Takes seconds for each gigabyte, once: it is remembered until the "
+                        "file changes."
+                    ),
+                ),
             ],
             outputs=[recipe_output(), report_output("What the file is, why, and what is open.")],
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file):
+    def fingerprint_inputs(cls, file, hash=False):
         return files.stamp(file, files.ALL)
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
+    def execute(cls, file, hash=False) -> io.NodeOutput:
         path = files.path_of(file, files.ALL)
-        found = identified(read_header(path), path.name)
+        header = read_header(path)
+        sha256 = sha256_of(path, files.own_folder()) if hash else None
+        found = identified(header, path.name, sha256)
         return io.NodeOutput(found.recipe, told(found, path.name))
