@@ -100,6 +100,44 @@ def test_a_file_that_fewstep_saved_tells_by_itself_what_it_is(loras, lcm):
     assert "confidence    certain" in report
 
 
+# a linear layer of the demo UNet, by kohya's name and by ComfyUI's own
+ATTENTION = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+OWN_NAME = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q"
+WIDTH = 128
+
+
+def random(*shape):
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=generator) * 0.3
+
+
+def kinds_of_change():
+    """Tensors of one layer, in the ways that ComfyUI knows to change a weight."""
+    pair = {"lora_down.weight": random(4, WIDTH), "lora_up.weight": random(WIDTH, 4)}
+    factors = {f"hada_w{i}_{x}": random(*s) for i in (1, 2)
+               for x, s in (("a", (WIDTH, 4)), ("b", (4, WIDTH)))}  # fmt: skip
+    return {
+        "LoRA": pair | {"alpha": torch.tensor(2.0)},
+        "DoRA": pair | {"dora_scale": random(WIDTH, 1).abs() + 1.0},
+        "LoHa": factors | {"alpha": torch.tensor(4.0)},
+        "LoKr": {"lokr_w1": random(8, 8), "lokr_w2": random(WIDTH // 8, WIDTH // 8)},
+        "difference": {"diff": random(WIDTH, WIDTH)},
+    }
+
+
+@pytest.mark.parametrize("stem", [ATTENTION, OWN_NAME])
+@pytest.mark.parametrize("kind", ["LoRA", "DoRA", "LoHa", "LoKr", "difference"])
+def test_whatever_the_core_knows_to_load_is_loaded_as_the_core_does(loras, lcm, kind, stem):
+    tensors = {f"{stem}.{part}": tensor for part, tensor in kinds_of_change()[kind].items()}
+    model, _, report = load(loras.put("a.safetensors", tensors), lcm)
+    sd = importlib.import_module("comfy.sd")
+    core = sd.load_lora_for_models(demo()[0], None, tensors, 1.0, 0.0)[0]
+    assert len(model.patches) == len(core.patches) == 1
+    assert "coverage      whole" in report
+    assert torch.equal(latents(model), latents(core))
+    assert (latents(model) - latents(demo()[0])).abs().max() > 1e-3
+
+
 # --- what is not loaded ---------------------------------------------------------------------------
 
 

@@ -131,6 +131,21 @@ def test_4_passes_are_4_passes_of_the_network_and_of_the_controlnet(make):
     assert make(control=0.0).control_passes == 0
 
 
+def test_an_lcm_unet_hears_its_guidance_under_a_controlnet_too(control_net):
+    ours = importlib.import_module("fewstep.nodes")
+    model, clip = demo("LCM UNet")[:2]
+    recipe = ours.FewStepRecipe.execute("lcm-dreamshaper-v7", STEPS)[0]
+
+    def at(guidance, strength):
+        words = controlled((encode(clip, CAPTION), encode(clip, "")), control_net, strength)[0]
+        latent = {"samples": torch.zeros(1, 4, 16, 16)}
+        made = ours.FewStepSample.execute(model, recipe, words, latent, SEED, 1.0, guidance)
+        return made[0]["samples"]
+
+    assert (at(1.0, 1.0) - at(8.0, 1.0)).abs().max() > 0.05
+    assert (at(8.0, 0.0) - at(8.0, 1.0)).abs().max() > 0.05
+
+
 def test_together_they_are_what_the_cores_own_nodes_make(make, host, loras, control_net):
     core, runs = importlib.import_module("nodes"), importlib.import_module("host.runs")
     model, clip, _ = demo()
