@@ -84,7 +84,7 @@ def measure(whose, folder):
 
     def load(name):
         if whose == "ours":
-            return loaders.load_lora(model, name, 1.0, recipe, "stop")
+            return loaders.load_lora(model, name, 1.0, 0, recipe, "stop")
         return nodes.LoraLoader().load_lora(model, None, name, 1.0, 0.0)
 
     with torch.inference_mode():

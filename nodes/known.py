@@ -8,7 +8,6 @@ from ..recipes.identify import Identification, judge
 from ..recipes.read import read_all, shipped_ids
 from ..recipes.recipe import Recipe
 from ..recipes.structure import structure_of
-from ..recipes.words import told
 from .host import files
 from .schema import check_choice
 
@@ -17,7 +16,7 @@ STOP, WARN = "stop", "warn"
 
 def recipes() -> dict[str, Recipe]:
     """All recipes by id; a file of the user's that is refused is named in the log."""
-    found, refused = read_all([files.own_folder() / "recipes"])
+    found, refused = read_all([_own_folder()])
     for sentence in refused:
         _warn_once(sentence)
     return found
@@ -25,8 +24,17 @@ def recipes() -> dict[str, Recipe]:
 
 def recipe_ids() -> list[str]:
     """The ids to choose from; without recipes of the user's nothing has to be read for them."""
-    own = files.own_folder() / "recipes"
-    return sorted(recipes()) if any(own.glob("*.json")) else list(shipped_ids())
+    return sorted(recipes()) if any(_own_folder().glob("*.json")) else list(shipped_ids())
+
+
+def recipes_stamp() -> str:
+    """Changes whenever a recipe file of the user's does; for nodes that must run again then."""
+    found = [(path.name, path.stat()) for path in sorted(_own_folder().glob("*.json"))]
+    return "".join(f" {name} {state.st_size} {state.st_mtime_ns}" for name, state in found)
+
+
+def _own_folder():
+    return files.own_folder() / "recipes"
 
 
 def chosen(recipe_id: str) -> Recipe:
@@ -55,17 +63,12 @@ def identified(header: Header, name: str, sha256: str | None = None) -> Identifi
     return judge(structure_of(header), header.metadata, name, list(recipes().values()), sha256)
 
 
-def settle(
-    header: Header, name: str, given: Recipe | None, if_unsure: str
-) -> tuple[Identification, str]:
+def settle(header: Header, name: str, given: Recipe | None, if_unsure: str) -> Identification:
     """Decide which recipe a file is loaded with, and say why.
 
     Args:
         given: the recipe that the user has connected; then the file is not asked.
         if_unsure: "stop" or "warn", for a file that does not tell.
-
-    Returns:
-        (identification, report)
 
     Raises:
         ValueError: the file does not tell, and the user wants to stop; or if_unsure is neither.
@@ -81,7 +84,7 @@ def settle(
             "Connect Recipe (FewStep) to say it by hand, or set if_unsure to warn to load it as it "
             "is; a file that is not distilled belongs into ComfyUI's own loader."
         )
-    return found, told(found, name)
+    return found
 
 
 def trained_on(header: Header) -> str | None:

@@ -1,40 +1,56 @@
 """The loaders: a distilled file on a MODEL or as a MODEL, with its recipe and a report."""
 
+import logging
+from typing import Any, NamedTuple
+
 from comfy_api.latest import io
 
 from ..lora.coverage import Coverage
 from ..lora.header import read_header
+from ..recipes.identify import Identification
 from ..recipes.pieces import Applied
 from ..recipes.recipe import Recipe
-from ..recipes.words import table
+from ..recipes.words import table, told
 from .host import applied, files, loras, networks, texts
-from .known import WARN, settle, trained_on
+from .known import WARN, recipes_stamp, settle, trained_on
 from .schema import check_choice, schema
 from .sockets import loading_inputs, recipe_output, report_output
 
 FOLDER = "loaders"
 
 
-def load_lora(model, name: str, strength: float, given: Recipe | None, if_unsure: str):
-    """A copy of a MODEL with a distilled LoRA, its recipe or None, and the report.
+class Loaded(NamedTuple):
+    """What a loader gives; recipe is None where none is known, headline is a line of the report."""
+
+    model: Any
+    recipe: Recipe | None
+    report: str
+    headline: str
+
+
+def load_lora(model, name: str, strength: float, steps: int, given: Recipe | None, if_unsure: str):
+    """A copy of a MODEL with a distilled LoRA.
 
     Raises:
-        ValueError: the file is refused, is no LoRA, fits another network, or does not tell.
+        ValueError: the file is refused, is no LoRA, fits another network, does not tell, or is not
+            made for this count of steps.
     """
     path = files.path_of(name, files.LORAS)
-    file, fit, report = _looked_at(path, model, given, if_unsure)
-    amount = strength * (file.recipe.strength if file.recipe else 1.0)
+    found, file, fit = _looked_at(path, model, given, if_unsure)
+    recipe = found.recipe and found.recipe.with_steps(steps)
+    amount = strength * (recipe.strength if recipe else 1.0)
     before = applied.count_patches(model)
     model = loras.with_lora(model, path, fit, amount) if amount else model.clone()
     file = file._replace(name=name, strength=amount)
     applied.note(model, file, applied.count_patches(model) - before)
-    return model, file.recipe, report + _coverage_text(fit.coverage, amount)
+    report = told(found, path.name) + _coverage_text(fit.coverage, amount)
+    return Loaded(model, recipe, report, _headline(found, path.name, fit.coverage.verdict))
 
 
 def _looked_at(path, model, given, if_unsure):
     """What a LoRA file's header tells; the header itself is let go before tensors are read."""
     header = read_header(path)
-    found, report = settle(header, path.name, given, if_unsure)
+    found = settle(header, path.name, given, if_unsure)
     if found.kind not in ("lora", None):
         raise ValueError(
             f"{path.name} is a whole network, no LoRA. Load it with Model Loader (FewStep)."
@@ -42,31 +58,37 @@ def _looked_at(path, model, given, if_unsure):
     fit = loras.fit_of(header, model)
     _check_coverage(fit.coverage, path.name, if_unsure)
     file = Applied(path.name, "lora", found.recipe, None, fit.coverage.verdict, trained_on(header))
-    return file, fit, report
+    return found, file, fit
 
 
-def title(recipe: Recipe | None) -> str:
-    """A line that says what a file is."""
-    return recipe.title if recipe else "no recipe: the file does not tell what it is"
+def _headline(found: Identification, name, coverage="whole"):
+    """A line that says what a file is; also logged where something of it is open."""
+    title = found.recipe.title if found.recipe else "no recipe"
+    line = f"{title}, {found.confidence}" + (f", fits {coverage}" if coverage != "whole" else "")
+    if found.recipe is None or found.confidence == "unsure" or coverage != "whole":
+        logging.warning("FewStep, %s: %s. The report says why.", name, line)
+    return line
 
 
-def load_model(name: str, weight_dtype: str, given: Recipe | None, if_unsure: str):
-    """The MODEL of a distilled network's file, its recipe or None, and the report.
+def load_model(name: str, weight_dtype: str, steps: int, given: Recipe | None, if_unsure: str):
+    """The MODEL of a distilled network's file.
 
     Raises:
-        ValueError: the file is refused, is a LoRA, is unknown to ComfyUI, or does not tell.
+        ValueError: the file is refused, is a LoRA, is unknown to ComfyUI, does not tell, or is not
+            made for this count of steps.
     """
     check_choice("weight_dtype", weight_dtype, networks.WEIGHT_TYPES)
     path = files.path_of(name, files.NETWORKS)
-    found, report = settle(read_header(path), path.name, given, if_unsure)
+    found = settle(read_header(path), path.name, given, if_unsure)
     if found.kind == "lora":
         raise ValueError(f"{name} is a LoRA. Load it with LoRA Loader (FewStep).")
-    recipe = found.recipe
+    # before gigabytes are loaded in vain
+    recipe = found.recipe and found.recipe.with_steps(steps)
     embedded = recipe is not None and recipe.guidance.kind == "embedded"
     guidance = recipe.guidance.default if embedded else networks.GUIDANCE_UNTOLD
     model = networks.load_network(path, found.kind == "checkpoint", weight_dtype, guidance)
     applied.note(model, Applied(name, found.kind or "unet", recipe, None, None, None))
-    return model, recipe, report
+    return Loaded(model, recipe, told(found, path.name), _headline(found, path.name))
 
 
 def _check_coverage(covered: Coverage, name, if_unsure):
@@ -147,13 +169,13 @@ class FewStepLoraLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name, **others):
-        return files.stamp(lora_name, files.LORAS)
+        return files.stamp(lora_name, files.LORAS) + recipes_stamp()
 
     @classmethod
     def execute(cls, model, lora_name, strength, steps, if_unsure, recipe=None) -> io.NodeOutput:
-        model, found, report = load_lora(model, lora_name, strength, recipe, if_unsure)
-        texts.show(cls, title(found))
-        return io.NodeOutput(model, found and found.with_steps(steps), report)
+        loaded = load_lora(model, lora_name, strength, steps, recipe, if_unsure)
+        texts.show(cls, loaded.headline)
+        return io.NodeOutput(loaded.model, loaded.recipe, loaded.report)
 
 
 class FewStepModelLoader(io.ComfyNode):
@@ -200,10 +222,10 @@ class FewStepModelLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name, **others):
-        return files.stamp(model_name, files.NETWORKS)
+        return files.stamp(model_name, files.NETWORKS) + recipes_stamp()
 
     @classmethod
     def execute(cls, model_name, weight_dtype, steps, if_unsure, recipe=None) -> io.NodeOutput:
-        model, found, report = load_model(model_name, weight_dtype, recipe, if_unsure)
-        texts.show(cls, title(found))
-        return io.NodeOutput(model, found and found.with_steps(steps), report)
+        loaded = load_model(model_name, weight_dtype, steps, recipe, if_unsure)
+        texts.show(cls, loaded.headline)
+        return io.NodeOutput(loaded.model, loaded.recipe, loaded.report)

@@ -3,10 +3,9 @@
 from comfy_api.latest import io
 
 from ..lora.header import read_header
-from ..recipes.hashes import sha256_of
 from ..recipes.words import cautions, settings, table, told
 from .host import files
-from .known import chosen, identified, recipe_ids
+from .known import chosen, identified, recipe_ids, recipes_stamp
 from .schema import schema
 from .sockets import recipe_output, report_output, steps_input
 
@@ -38,6 +37,10 @@ class FewStepRecipe(io.ComfyNode):
             ],
             outputs=[recipe_output(), report_output("What to set, where it is from, what is bad.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, recipe_id, steps):
+        return recipes_stamp()
 
     @classmethod
     def execute(cls, recipe_id, steps) -> io.NodeOutput:
@@ -79,12 +82,12 @@ class FewStepIdentify(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file, hash=False):
-        return files.stamp(file, files.ALL)
+        return files.stamp(file, files.ALL) + recipes_stamp()
 
     @classmethod
     def execute(cls, file, hash=False) -> io.NodeOutput:
         path = files.path_of(file, files.ALL)
         header = read_header(path)
-        sha256 = sha256_of(path, files.own_folder()) if hash else None
+        sha256 = files.hashed(path) if hash else None
         found = identified(header, path.name, sha256)
         return io.NodeOutput(found.recipe, told(found, path.name))

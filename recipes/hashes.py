@@ -16,11 +16,16 @@ MOST_BYTES = 8_000_000
 AT_ONCE = 1 << 20
 
 
-def sha256_of(path: str | Path, folder: str | Path) -> str:
+def ignore(done):
+    """An `on_read` that does nothing."""
+
+
+def sha256_of(path: str | Path, folder: str | Path, on_read=ignore) -> str:
     """The SHA-256 of a file: remembered where path, size and time of change are as they were.
 
     Args:
         folder: where hashes are remembered. One that cannot be read or written does no harm.
+        on_read: (bytes read so far), called after each part; an exception ends the reading.
 
     Returns:
         64 lower case hex digits.
@@ -35,7 +40,7 @@ def sha256_of(path: str | Path, folder: str | Path) -> str:
     known = _remembered(memory)
     entry = known.pop(str(path), None)
     if entry is None or entry["state"] != state:
-        entry = {"state": state, "sha256": _computed(path)}
+        entry = {"state": state, "sha256": _computed(path, on_read)}
         if _state(path) != state:
             raise ValueError(f"{path.name} changed while it was read; ask again when it is whole.")
     _remember(memory, {**known, str(path): entry})
@@ -47,11 +52,13 @@ def _state(path):
     return [found.st_size, found.st_mtime_ns]
 
 
-def _computed(path):
-    digest = hashlib.sha256()
+def _computed(path, on_read):
+    digest, done = hashlib.sha256(), 0
     with open(path, "rb") as file:
         while part := file.read(AT_ONCE):
             digest.update(part)
+            done += len(part)
+            on_read(done)
     return digest.hexdigest()
 
 

@@ -5,7 +5,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
+import comfy.utils
 import folder_paths
+
+from ...recipes.hashes import sha256_of
 
 # a name that is in several folders means the first
 NETWORKS = ("diffusion_models", "checkpoints")
@@ -41,6 +45,17 @@ def stamp(name: str, folders: tuple[str, ...]) -> str:
     path = path_of(name, folders)
     found = path.stat()
     return f"{path} {found.st_size} {found.st_mtime_ns}"
+
+
+def hashed(path: Path) -> str:
+    """The SHA-256 of a file, remembered; reading it shows progress and stops at Cancel."""
+    bar = comfy.utils.ProgressBar(path.stat().st_size)
+
+    def on_read(done):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done)
+
+    return sha256_of(path, own_folder(), on_read)
 
 
 def own_folder() -> Path:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from fewstep.recipes import hashes
-from fewstep.recipes.hashes import sha256_of
+from fewstep.recipes.hashes import AT_ONCE, sha256_of
 
 # published test vector of SHA-256 (FIPS 180-2, B.1)
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -133,21 +133,32 @@ def test_nothing_is_left_where_the_memory_cannot_be_replaced(file, folder):
     assert [path.name for path in folder.iterdir()] == ["sha256.json"]
 
 
-def test_a_file_that_changes_while_it_is_read_has_no_hash(file, folder, monkeypatch):
-    real = hashes._computed
+def test_a_file_that_changes_while_it_is_read_has_no_hash(file, folder):
+    def write_more(done):
+        with open(file, "ab") as writer:
+            writer.write(b"more" if done == 3 else b"")
 
-    def computed_while_written(path):
-        found = real(path)
-        with open(path, "ab") as writer:
-            writer.write(b"more")
-        return found
-
-    monkeypatch.setattr(hashes, "_computed", computed_while_written)
     with pytest.raises(ValueError, match="^model.safetensors changed while it was read"):
-        sha256_of(file, folder)
+        sha256_of(file, folder, write_more)
     assert not folder.exists()
 
 
 def test_a_file_that_is_not_there_is_an_error(folder, tmp_path):
     with pytest.raises(OSError, match="nothing.safetensors"):
         sha256_of(tmp_path / "nothing.safetensors", folder)
+
+
+def test_the_bytes_read_are_told_and_nothing_is_remembered_of_a_reading_that_stops(tmp_path):
+    path, told = tmp_path / "a", []
+    path.write_bytes(bytes(2 * AT_ONCE + 5))
+    sha256_of(path, tmp_path / "kept", told.append)
+    assert told == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 5]
+    sha256_of(path, tmp_path / "kept", told.append)
+    assert len(told) == 3
+
+    def stop(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sha256_of(path, tmp_path / "none", stop)
+    assert not (tmp_path / "none").exists()

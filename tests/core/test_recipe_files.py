@@ -3,6 +3,7 @@
 import pytest
 from header_files import write_sparse
 from network_keys import BASE_INPUTS, DISTILLED_INPUTS, file_shapes
+from undistilled import BASES
 
 from fewstep.recipes.identify import identify
 from fewstep.recipes.names import ENDINGS
@@ -25,24 +26,6 @@ TOLD_BY_TENSORS = {
     "flux1-schnell-checkpoint": "unsure",
 }
 METADATA = {"sdxl-turbo": {"modelspec.architecture": "stable-diffusion-xl-turbo-v1"}}
-# what stands among the recipes because a distilled twin is mistaken for it
-BASES = {
-    "ace-step-1.5-xl-base",
-    "anima-base",
-    "ernie-image",
-    "fibo2-dev",
-    "flux2-dev",
-    "flux2-klein-base-4b",
-    "flux2-klein-base-9b",
-    "flux3-klein-base",
-    "hidream-i1-full",
-    "lens",
-    "mage-flow",
-    "qwen-image-2.1",
-    "qwen-image-2512",
-    "stable-audio-3-medium-base",
-    "z-image",
-}
 PLAIN_NAMES = {
     "sd15": ["v1-5-pruned-emaonly", "realisticVisionV60B1_v51VAE"],
     "sd21": ["v2-1_512-ema-pruned"],

@@ -5,13 +5,14 @@ from collections import Counter
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline
 from diffusers.loaders.lora_conversion_utils import _convert_non_diffusers_lora_to_diffusers
 from diffusers.utils import state_dict_utils
 from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_unet import tiny_unet
 
 from fewstep.lora.adapter_config import ADAPTER_METADATA
 from fewstep.lora.convert import convert
@@ -22,28 +23,14 @@ ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
-def new_unet():
-    torch.manual_seed(0)
-    return UNet2DConditionModel(
-        sample_size=8,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=8,
-        attention_head_dim=4,
-    )
-
-
 @pytest.fixture(scope="module")
 def targets():
-    return {"unet": [name for name, _ in new_unet().named_modules() if name]}
+    return {"unet": [name for name, _ in tiny_unet().named_modules() if name]}
 
 
 def trained(**fields):
     """A UNet with an adapter, its up matrices filled."""
-    unet = new_unet()
+    unet = tiny_unet()
     fields = {"r": 3, "lora_alpha": 5, "target_modules": [*ATTENTION, "conv1", "linear_1"]} | fields
     unet.add_adapter(LoraConfig(**fields))
     for name, weight in unet.named_parameters():
@@ -114,7 +101,7 @@ def test_every_scale_is_pefts_own(fields, is_pipeline, tmp_path):
 
 def test_a_raw_peft_folder_is_read_with_its_adapter_config(tmp_path):
     fields = {"r": 3, "lora_alpha": 5, "target_modules": ["to_q", "conv1"]}
-    model = get_peft_model(new_unet(), LoraConfig(**fields, alpha_pattern={"conv1": 2}))
+    model = get_peft_model(tiny_unet(), LoraConfig(**fields, alpha_pattern={"conv1": 2}))
     model.save_pretrained(tmp_path)
     state = load_file(tmp_path / "adapter_model.safetensors")
     metadata = {ADAPTER_METADATA: (tmp_path / "adapter_config.json").read_text()}
@@ -201,11 +188,11 @@ def test_diffusers_makes_the_same_pictures_of_what_was_converted(to, fields, tar
     kohya, metadata = convert(state, "kohya", targets, metadata)
     state, metadata = convert(kohya, to, targets, metadata)
     save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "b.safetensors", metadata)
-    loaded = new_unet().eval()
+    loaded = tiny_unet().eval()
     loaded.load_lora_adapter(tmp_path, weight_name="b.safetensors", prefix="unet")
     assert scales(loaded) == pytest.approx(scales(unet), rel=1e-7)
     torch.testing.assert_close(run(loaded), run(unet), rtol=1e-5, atol=1e-5)
-    assert (run(unet) - run(new_unet().eval())).abs().max() > 1e-2
+    assert (run(unet) - run(tiny_unet().eval())).abs().max() > 1e-2
 
 
 def test_the_metadata_written_is_a_config_that_peft_accepts(targets):

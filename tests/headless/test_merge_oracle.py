@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
+from tiny_unet import tiny_unet
 from torch import nn
 
 from fewstep.lora.adapter_config import adapter_metadata
@@ -28,20 +28,6 @@ class Tiny(nn.Sequential):
 def tiny():
     torch.manual_seed(0)
     return Tiny()
-
-
-def tiny_unet():
-    torch.manual_seed(0)
-    return UNet2DConditionModel(
-        sample_size=8,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=8,
-        attention_head_dim=4,
-    )
 
 
 def randomised(network):

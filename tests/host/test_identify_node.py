@@ -49,3 +49,35 @@ def test_a_renamed_file_is_known_by_its_content_where_that_is_asked_for(own, fil
 def test_a_hash_that_nobody_has_published_tells_nothing(own, file):
     recipe, report = identify(file, hash=True)
     assert recipe is None and "recipe        none" in report
+
+
+def test_a_changed_recipe_of_ones_own_lets_its_nodes_run_again(own, file):
+    nodes = importlib.import_module("fewstep.nodes")
+    asked = [
+        lambda: nodes.FewStepIdentify.fingerprint_inputs(file.name),
+        lambda: nodes.FewStepRecipe.fingerprint_inputs("lcm-lora-sd15", 0),
+        lambda: nodes.FewStepLoraLoader.fingerprint_inputs(file.name, strength=1.0),
+    ]
+    before = [ask() for ask in asked]
+    assert before == [ask() for ask in asked]
+    (own / "recipes" / "mine.json").write_text("{}")
+    after = [ask() for ask in asked]
+    assert all(a != b for a, b in zip(before, after, strict=True))
+    (own / "recipes" / "mine.json").write_text("{ }")
+    assert all(a != b for a, b in zip(after, [ask() for ask in asked], strict=True))
+
+
+def test_hashing_shows_progress_and_stops_at_cancel(own, file, monkeypatch):
+    utils = importlib.import_module("comfy.utils")
+    management = importlib.import_module("comfy.model_management")
+    seen = []
+    monkeypatch.setattr(
+        utils, "PROGRESS_BAR_HOOK", lambda done, total, *_, **__: seen.append((done, total))
+    )
+    identify(file, hash=True)
+    assert seen[-1] == (file.stat().st_size,) * 2
+    (own / "sha256.json").unlink()
+    management.interrupt_current_processing()
+    with pytest.raises(management.InterruptProcessingException):
+        identify(file, hash=True)
+    assert not (own / "sha256.json").exists()

@@ -273,3 +273,14 @@ def test_a_broken_file_is_refused_by_the_model_loader(host, nodes, tmp_path, mon
     (shelf.path / "pickle.safetensors").write_bytes(b"\x80\x04\x95" + bytes(30))
     with pytest.raises(ValueError, match="pickle.safetensors"):
         nodes.FewStepModelLoader.execute("pickle.safetensors", "default", 0, "warn")
+
+
+def test_steps_are_refused_before_a_model_is_loaded(host, nodes, tmp_path, monkeypatch):
+    shelves = importlib.import_module("host.shelves")
+    shelf = shelves.shelf("diffusion_models", tmp_path, monkeypatch)
+    shelves.shelf("checkpoints", tmp_path / "none", monkeypatch)
+    monkeypatch.setattr(importlib.import_module("comfy.sd"), "load_diffusion_model", None)
+    name = "LCM_Dreamshaper_v7_4k.safetensors"
+    sparse_file(shelf.path / name, sd15_shapes("diffusers"), {})
+    with pytest.raises(ValueError, match="steps is 20"):
+        nodes.FewStepModelLoader.execute(name, "default", 20, "stop")

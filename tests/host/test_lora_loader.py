@@ -197,11 +197,26 @@ def test_a_network_is_not_taken_for_a_lora(loras, lcm):
         load(name, lcm)
 
 
-def test_a_count_of_steps_that_the_file_was_not_made_for_is_refused(loras, lcm):
+def test_a_count_of_steps_that_the_file_was_not_made_for_is_refused(loras, lcm, monkeypatch):
     name = loras.put("a.safetensors", shipped())
     assert load(name, lcm, steps=6)[1].steps.default == 6
+    utils = importlib.import_module("comfy.utils")
+    monkeypatch.setattr(utils, "load_torch_file", None)  # nothing has been read by then
     with pytest.raises(ValueError, match="steps is 20"):
         load(name, lcm, steps=20)
+
+
+def test_what_is_open_is_logged_and_what_is_certain_is_not(loras, lcm, caplog):
+    caplog.set_level("WARNING")
+    load(loras.put("a.safetensors", shipped()), lcm)
+    assert [line for line in caplog.messages if "FewStep" in line] == []
+    load(loras.put("style.safetensors", shipped()), if_unsure="warn")
+    renamed = spoilt(lambda key: key.replace("mid_block", "mid_bloc"))
+    load(loras.put("half.safetensors", renamed), lcm, if_unsure="warn")
+    assert [line for line in caplog.messages if "FewStep" in line] == [
+        "FewStep, style.safetensors: no recipe, none. The report says why.",
+        "FewStep, half.safetensors: LCM-LoRA SD 1.5, certain, fits partial. The report says why.",
+    ]
 
 
 def test_broken_files_are_refused_in_a_sentence_before_anything_is_loaded(loras, lcm):
