@@ -10,6 +10,7 @@ from .apply import FewStepApply, FewStepSample
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
 from .guidance import FewStepGuidance
+from .guider import FewStepGuider
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
@@ -24,6 +25,7 @@ NODES = [
     FewStepSample,
     FewStepCheck,
     FewStepGuidance,
+    FewStepGuider,
     FewStepSigmas,
     FewStepSamplerLCM,
     FewStepSamplerTCD,

@@ -1,36 +1,34 @@
 """The nodes that sample as a recipe says: all its parts for core's nodes, or in one node."""
 
-import logging
-
 import torch
 from comfy_api.latest import io
 
-from ..recipes.check import as_text, check, fits, headline
+from ..recipes.check import as_text, check
+from ..recipes.pieces import Verdict
 from .check import pieces_of
+from .guided import check_negative
 from .host import runs, texts
+from .host.passes import counted
 from .known import recipes
 from .plan import Plan, plan
+from .report import say, sayer
 from .schema import schema
 from .sockets import guidance_input, model_and_recipe_inputs, report_output
 
 FOLDER = "sampling"
 
 
-def checked(node, made: Plan, recipe, **known) -> str:
-    """The check's report on a plan; what does not fit is also said under the node and logged."""
+def judged(made: Plan, recipe, **known) -> list[Verdict]:
+    """What the check says of a plan; known is for `nodes.check.pieces_of`."""
     pieces = pieces_of(
         made.model, recipe, sampler=made.sampler, sigmas=made.sigmas, cfg=made.cfg, **known
     )
-    verdicts = check(pieces, recipe, recipes().values())
-    texts.show(node, f"{recipe.title}, {summary(made)}\n{headline(verdicts)}")
-    if not fits(verdicts):
-        logging.warning("FewStep, %s: %s", recipe.title, headline(verdicts))
-    return as_text(verdicts)
+    return check(pieces, recipe, recipes().values())
 
 
-def summary(made: Plan) -> str:
-    """4 steps, cfg 1."""
-    return f"{len(made.sigmas) - 1} steps, cfg {made.cfg:g}"
+def title(recipe, made: Plan) -> str:
+    """LCM-LoRA SD 1.5, 4 steps, cfg 1."""
+    return f"{recipe.title}, {len(made.sigmas) - 1} steps, cfg {made.cfg:g}"
 
 
 def levels(sigmas: list[float]) -> torch.Tensor:
@@ -73,8 +71,10 @@ class FewStepApply(io.ComfyNode):
     @classmethod
     def execute(cls, model, recipe, guidance, latent_image=None) -> io.NodeOutput:
         made = plan(model, recipe, guidance=guidance, latent=latent_image)
-        report = checked(cls, made, recipe, latent=latent_image)
-        return io.NodeOutput(made.model, made.sampler, levels(made.sigmas), made.cfg, report)
+        verdicts = judged(made, recipe, latent=latent_image)
+        say(cls, title(recipe, made), verdicts)
+        sigmas, report = levels(made.sigmas), as_text(verdicts)
+        return io.NodeOutput(made.model, made.sampler, sigmas, made.cfg, report)
 
 
 class FewStepSample(io.ComfyNode):
@@ -122,7 +122,10 @@ class FewStepSample(io.ComfyNode):
             ],
             outputs=[
                 io.Latent.Output(),
-                report_output("A verdict on every piece, what does not fit first."),
+                report_output(
+                    "A verdict on every piece, what does not fit first, and how many network "
+                    "passes it took."
+                ),
             ],
         )
 
@@ -131,37 +134,27 @@ class FewStepSample(io.ComfyNode):
         cls, model, recipe, positive, latent_image, seed, denoise, guidance, negative=None
     ) -> io.NodeOutput:
         made = plan(model, recipe, guidance=guidance, denoise=denoise, latent=latent_image)
-        report = checked(
-            cls,
-            made,
-            recipe,
-            latent=latent_image,
-            has_negative=negative is not None,
-            empty_latent=runs.is_empty(latent_image),
-        )
-        words = positive, _negative(made.cfg, positive, negative)
-        # the low noise part goes on from what the high noise part has left
-        sampled = runs.sample(*made, *words, latent_image, seed, add_noise=recipe.stage != "low")
-        _check_finite(sampled)
-        return io.NodeOutput(sampled, report)
+        known = {"has_negative": negative is not None, "empty_latent": runs.is_empty(latent_image)}
+        check_negative(made.cfg, known["has_negative"], "guidance to 1")
+        verdicts = judged(made, recipe, latent=latent_image, **known)
+        text = say(cls, title(recipe, made), verdicts)
+        # the negative prompt is never looked at when cfg is 1
+        words = positive, positive if negative is None else negative
+        sampled, line = _sampled(made, recipe, words, latent_image, seed)
+        sayer(cls, text)(line)
+        return io.NodeOutput(sampled, f"{as_text(verdicts)}{line}\n")
 
 
-def _check_finite(latent):
-    if not runs.is_finite(latent):
+def _sampled(made, recipe, words, latent_image, seed):
+    """LATENT, and how many network passes it took."""
+    lines = []
+    run = made._replace(model=counted(made.model, lines.append))
+    # the low noise part goes on from what the high noise part has left
+    sampled = runs.sample(*run, *words, latent_image, seed, add_noise=recipe.stage != "low")
+    if not runs.is_finite(sampled):
         raise ValueError(
             "the sampled latent has values that are NaN or infinite: a weight of the model or of a "
             "LoRA is no number, or float16 is too narrow for this model. Leave the LoRAs away one "
             "by one, or start ComfyUI with --force-fp32 to see which it is."
         )
-
-
-def _negative(cfg, positive, negative):
-    if negative is not None:
-        return negative
-    if cfg != 1.0:
-        raise ValueError(
-            f"negative is not connected, and cfg is {cfg:g}, which compares positive with it. "
-            "Connect a negative prompt, an empty one will do, or set guidance to 1."
-        )
-    # never looked at when cfg is 1
-    return positive
+    return sampled, lines[0]

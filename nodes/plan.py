@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 from ..diffusion import sigmas as levels
 from ..diffusion.timesteps import kept
 from ..recipes.recipe import Recipe
-from .host import lists, patching, runs, sampling, told_guidance
+from .guided import check_guidance, guided
+from .host import lists, patching, runs, sampling
 from .samplers import fewstep_euler, fewstep_lcm, fewstep_tcd
 from .schedules import sigmas_of
 
@@ -34,13 +35,13 @@ def plan(
         ValueError: the recipe does not fit the model, or an input is out of range.
     """
     _check(recipe, guidance, denoise)
-    model = _patched(model, recipe, guidance)
-    cfg = guidance or recipe.guidance.default
+    model, cfg = guided(_patched(model, recipe), recipe, guidance)
+    falling = levels_of(sampling.sampling_of(model), recipe, denoise, latent)
     return Plan(
         model=model,
         sampler=sampler_of(recipe),
-        sigmas=part_of(levels_of(sampling.sampling_of(model), recipe, denoise, latent), recipe),
-        cfg=cfg if recipe.guidance.kind == "cfg" else 1.0,
+        sigmas=part_of(falling, recipe),
+        cfg=cfg,
     )
 
 
@@ -50,12 +51,7 @@ def _check(recipe, guidance, denoise):
             "recipe is empty: the loader found none for its file. Choose one by hand with Recipe "
             "(FewStep), or load a distilled model."
         )
-    if guidance != 0.0 and not guidance >= 1.0:
-        raise ValueError(
-            f"guidance is {guidance:g}; allowed is 0 for the recipe's own, which is "
-            f"{recipe.guidance.default:g}, or 1 and above. Model cards that say 0 mean no "
-            "guidance, which is 1 in ComfyUI."
-        )
+    check_guidance(guidance, f"the recipe's own, which is {recipe.guidance.default:g}")
     if recipe.stage is not None and denoise != 1.0:
         raise ValueError(
             f"denoise is {denoise:g}; allowed is 1 for {recipe.title}, which is one of two parts "
@@ -64,7 +60,7 @@ def _check(recipe, guidance, denoise):
         )
 
 
-def _patched(model, recipe, guidance):
+def _patched(model, recipe):
     now = patching.prediction_of(sampling.sampling_of(model))
     wanted = recipe.prediction
     if (wanted == "flow") != (now == "flow"):
@@ -78,9 +74,6 @@ def _patched(model, recipe, guidance):
         model = patching.with_prediction(model, wanted)
     if recipe.shift is not None:
         model = patching.with_shift(model, recipe.shift)
-    if recipe.guidance.kind == "embedded":
-        wanted = guidance or told_guidance.told_guidance(model) or recipe.guidance.default
-        model = told_guidance.with_told_guidance(model, wanted)
     return model
 
 

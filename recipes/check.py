@@ -30,6 +30,9 @@ ETA_SLACK = 0.2
 TOP_TIMESTEP = 999
 # relative; below it is not seen
 NOISE_SLACK = 0.01
+INSIDE = " inside the interval"
+# the node for negative prompts at cfg 1
+NEGATIVE = "Negative (FewStep)"
 
 
 def check(
@@ -107,8 +110,10 @@ def _cfg(pieces, recipe):
         above = "burnt, over-saturated pictures"
         if kind == "embedded":
             above = "doubled guidance: burnt pictures at half the speed"
-        fix = f"cfg {needed}"
-        yield within(pieces.cfg, low, high, needed, below=below, above=above, fix=fix)
+        words = {"below": below, "above": above, "fix": f"cfg {needed}"}
+        yield within(pieces.cfg, low, high, needed, **words)
+        if pieces.cfg_inside is not None:
+            yield within(pieces.cfg_inside, low, high, needed, **words, where=INSIDE)
 
 
 def _guidance(pieces, recipe):
@@ -131,10 +136,14 @@ def _negative(pieces, recipe):
     is_idle = pieces.cfg == 1.0
     if pieces.cfg is None:
         is_idle = recipe is not None and not recipe.negative_works
+    if is_idle and pieces.cfg_inside not in (None, 1.0):
+        if pieces.has_negative:
+            yield fit(f"one{INSIDE}", "cfg other than 1")
+        return
     if pieces.has_negative and is_idle:
-        fix = "say it in the prompt, or use NAG"
+        fix = f"say it in the prompt, or connect it to {NEGATIVE}"
         if recipe is not None and recipe.guidance.kind == "cfg" and recipe.guidance.high > 1.0:
-            fix = f"cfg above 1, up to {recipe.guidance.high:g}"
+            fix = f"cfg above 1, up to {recipe.guidance.high:g}, or {NEGATIVE}"
         # ComfyUI leaves the negative prompt out at cfg 1, and only there
         yield wrong("one at cfg 1", "none", "the negative prompt is ignored", fix)
     elif pieces.has_negative and recipe is not None:

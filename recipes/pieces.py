@@ -29,6 +29,8 @@ class Pieces(NamedTuple):
     # architecture of the network, as recipes call it
     base: str | None = None
     cfg: float | None = None
+    # real cfg in a part of the noise levels; then `cfg` is that of all others
+    cfg_inside: float | None = None
     # euler, lcm and tcd are ours; ComfyUI's begin with "comfyui:"
     sampler: str | None = None
     eta: float | None = None
@@ -99,10 +101,18 @@ def unknown(needed: str, found: str = "not known", fix: str = "") -> tuple[str, 
     return CANNOT_KNOW, found, needed, "", fix
 
 
-def within(value: float | None, low: float, high: float, needed: str, *, below, above, fix):
-    """A number against its allowed range; below and above are the symptoms outside of it."""
+def within(
+    value: float | None, low: float, high: float, needed: str, *, below, above, fix, where=""
+):
+    """A number against its allowed range.
+
+    Args:
+        below, above: the symptoms outside of it.
+        where: what is said behind the number of where it holds.
+    """
     if value is None:
         return unknown(needed)
+    found = f"{value:g}{where}"
     if low <= value <= high:
-        return fit(f"{value:g}", needed)
-    return wrong(f"{value:g}", needed, below if value < low else above, fix)
+        return fit(found, needed)
+    return wrong(found, needed, below if value < low else above, fix)

@@ -4,6 +4,7 @@ import torch
 from comfy.patcher_extension import WrappersMP
 
 from .w_embedding import GUIDANCE, has_w_embedding
+from .wrapping import with_wrapper
 
 KEY = "fewstep.told_guidance"
 
@@ -28,11 +29,11 @@ def with_told_guidance(model, guidance: float):
             "UNet loaded by FewStep, and none like FLUX-dev. Set cfg in the sampler instead, or "
             "load the model with Model Loader (FewStep)."
         )
-    model = model.clone()
-    model.model_options["transformer_options"][GUIDANCE] = guidance
     if _has_input(model):
-        model.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY)
-        model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _tell)
+        model = with_wrapper(model, WrappersMP.APPLY_MODEL, KEY, _tell)
+    else:
+        model = model.clone()
+    model.model_options["transformer_options"][GUIDANCE] = guidance
     return model
 
 

@@ -127,10 +127,46 @@ def test_the_way_to_a_negative_prompt_is_cfg_only_where_the_model_allows_it():
         for recipe in (LIGHTNING, LCM, FLUX)
     ]
     assert fixes == [
-        "say it in the prompt, or use NAG",
-        "cfg above 1, up to 2",
-        "say it in the prompt, or use NAG",
+        "say it in the prompt, or connect it to Negative (FewStep)",
+        "cfg above 1, up to 2, or Negative (FewStep)",
+        "say it in the prompt, or connect it to Negative (FewStep)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "inside", "negative", "found"),
+    [
+        (LIGHTNING, 1.5, True, "one inside the interval"),
+        (None, 1.5, True, "one inside the interval"),
+        (LIGHTNING, 1.0, True, "one at cfg 1"),
+        (LIGHTNING, None, True, "one at cfg 1"),
+    ],
+)
+def test_a_negative_prompt_acts_where_cfg_is_not_1(recipe, inside, negative, found):
+    pieces = {"cfg": 1.0, "cfg_inside": inside, "has_negative": negative}
+    assert of("negative prompt", recipe, **pieces).found == found
+
+
+def test_no_negative_prompt_is_nothing_to_say_where_cfg_acts_in_an_interval():
+    for has_negative in (False, None):
+        pieces = {"cfg": 1.0, "cfg_inside": 2.0, "has_negative": has_negative}
+        assert says("negative prompt", LCM, **pieces) is None
+
+
+def test_cfg_in_an_interval_is_held_against_the_same_range():
+    def found(recipe, cfg, inside):
+        verdicts = check(Pieces(cfg=cfg, cfg_inside=inside), recipe)
+        return [(v.verdict, v.found, v.fix) for v in verdicts if v.subject == "cfg"]
+
+    good = ("fits", "1", "")
+    assert found(LCM, 1.0, 2.0) == [good, ("fits", "2 inside the interval", "")]
+    assert found(LCM, 1.0, 7.5)[1] == (
+        *("does not fit", "7.5 inside the interval"),
+        "cfg 1 (1 to 2)",
+    )
+    assert found(FLUX, 1.0, 2.0)[1] == ("does not fit", "2 inside the interval", "cfg 1")
+    assert found(LCM, 1.0, None) == [good]
+    assert found(None, 1.0, 7.5) == []
 
 
 def test_only_what_does_not_fit_makes_a_graph_unfit():

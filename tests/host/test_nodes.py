@@ -15,6 +15,7 @@ IDS = {
     "FewStepSample",
     "FewStepCheck",
     "FewStepGuidance",
+    "FewStepGuider",
     "FewStepSigmas",
     "FewStepSamplerLCM",
     "FewStepSamplerTCD",

@@ -1,0 +1,79 @@
+"""How often a sampling run calls its network, and the line that says so.
+
+A pass is the network once, for the whole batch, under one condition. A call may carry several: at
+cfg 2 the prompts of a step come in one call where memory allows, and are 2 passes all the same.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import contextmanager
+
+from comfy.patcher_extension import WrappersMP
+
+from .wrapping import with_run, wrap_run
+
+KEY = "fewstep.passes"
+
+
+class Passes:
+    """The passes of one sampling run; it begins with the run and ends with it."""
+
+    def __init__(self, steps: int):
+        self.steps = steps
+        # how often the sampler has asked so far, and (at which time, passes) of every call
+        self.asked = 0
+        self.calls: list[tuple[int, int]] = []
+
+    def ask(self, executor, *arguments):
+        """A PREDICT_NOISE wrapper: the sampler asks what a noisy latent shows."""
+        self.asked += 1
+        return executor(*arguments)
+
+    def call(self, executor, x, sigma, concat, context, control, transformer_options, **conditions):
+        """An APPLY_MODEL wrapper: the network is called."""
+        # some packs call it on their own, under one condition
+        self.calls.append((self.asked, len(transformer_options.get("cond_or_uncond", [0]))))
+        return executor(x, sigma, concat, context, control, transformer_options, **conditions)
+
+    @property
+    def total(self) -> int:
+        return sum(passes for _, passes in self.calls)
+
+    def line(self) -> str:
+        """5 network passes in 4 steps: 2 on 1 of them."""
+        total = f"{self.total} network {'pass' if self.total == 1 else 'passes'}"
+        return f"{total} in {self.steps} {'step' if self.steps == 1 else 'steps'}{self._detail()}"
+
+    def _detail(self):
+        of_times = Counter()
+        for time, passes in self.calls:
+            of_times[time] += passes
+        counts = Counter(of_times[time] for time in range(1, self.asked + 1))
+        # samplers such as heun ask more than once a step
+        if self.asked != self.steps or set(counts) <= {1}:
+            return ""
+        if len(counts) == 1:
+            return f": {next(iter(counts))} on each"
+        unusual = sorted((passes, times) for passes, times in counts.items() if passes != 1)
+        return ": " + ", ".join(f"{passes} on {times} of them" for passes, times in unusual)
+
+
+def counted(model, tell: Callable[[str], None]):
+    """A copy of a MODEL that tells after every sampling run how often the network was called.
+
+    Calls that another node's wrapper has answered without the network do not count, so put it on
+    last. A run that is cancelled or fails tells nothing.
+
+    Args:
+        tell: given `Passes.line`.
+    """
+
+    @contextmanager
+    def run(guider, sampler, sigmas):
+        passes = Passes(max(len(sigmas) - 1, 0))
+        wrap_run(guider, WrappersMP.PREDICT_NOISE, KEY, passes.ask)
+        wrap_run(guider, WrappersMP.APPLY_MODEL, KEY, passes.call)
+        yield
+        tell(passes.line())
+
+    return with_run(model, KEY, run)
