@@ -12,6 +12,7 @@ from .demo import FewStepDemoModel
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .loaders import FewStepLoraLoader, FewStepModelLoader
+from .negative import FewStepNegative
 from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
 from .schedules import FewStepSigmas
@@ -26,6 +27,7 @@ NODES = [
     FewStepCheck,
     FewStepGuidance,
     FewStepGuider,
+    FewStepNegative,
     FewStepSigmas,
     FewStepSamplerLCM,
     FewStepSamplerTCD,

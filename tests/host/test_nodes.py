@@ -16,6 +16,7 @@ IDS = {
     "FewStepCheck",
     "FewStepGuidance",
     "FewStepGuider",
+    "FewStepNegative",
     "FewStepSigmas",
     "FewStepSamplerLCM",
     "FewStepSamplerTCD",

@@ -1,0 +1,99 @@
+"""Models of ComfyUI's networks with joint attention, small and random, and prompts for them.
+
+Import only after the host fixture has prepared ComfyUI.
+"""
+
+import dataclasses
+
+import torch
+from comfy import supported_models
+from comfy.ldm.chroma.model import ChromaParams
+from comfy.ldm.flux.model import FluxParams
+from comfy.model_patcher import ModelPatcher
+from host.test_structure import FLUX, FLUX2
+from host.test_told_guidance import SMALL
+from host.tiny_models import initialise
+
+WIDTH = 16  # of a token
+FOUR_AXES = {"axes_dim": [8, 8, 8, 8], "in_channels": 128, "out_channels": 128}
+CHROMA = {
+    "in_channels": 64,
+    "out_channels": 64,
+    "in_dim": 64,
+    "out_dim": 64,
+    "hidden_dim": 32,
+    "n_layers": 1,
+}
+SD3 = {
+    "in_channels": 16,
+    "patch_size": 2,
+    "depth": 2,
+    "input_size": None,
+    "adm_in_channels": 8,
+    "context_embedder_config": {
+        "target": "torch.nn.Linear",
+        "params": {"in_features": WIDTH, "out_features": 128},
+    },
+    "pos_embed_max_size": 8,
+    "num_patches": 64,
+    "qk_norm": "rms",
+    # as SD3.5 medium: the picture looks at itself too
+    "x_block_self_attn_layers": [0],
+}
+QWEN = {
+    "image_model": "qwen_image",
+    "in_channels": 64,
+    "num_layers": 2,
+    "attention_head_dim": 32,
+    "num_attention_heads": 2,
+    "joint_attention_dim": WIDTH,
+    "axes_dims_rope": (8, 12, 12),
+}
+
+
+def _flux(config, params=FluxParams, **more):
+    known = {field.name for field in dataclasses.fields(params)}
+    small = {**config, **SMALL, **more}
+    return {name: value for name, value in small.items() if name in known}
+
+
+# class in supported_models, configuration, shape of one latent
+NETWORKS = {
+    "FLUX": ("Flux", lambda: {**_flux(FLUX), "image_model": "flux"}, (16, 4, 6)),
+    "FLUX.2": (
+        "Flux2",
+        lambda: {**_flux(FLUX2, **FOUR_AXES, vec_in_dim=None), "image_model": "flux2"},
+        (128, 4, 6),
+    ),
+    "Chroma": (
+        "Chroma",
+        lambda: {**_flux(FLUX, ChromaParams, **CHROMA), "image_model": "chroma"},
+        (16, 4, 6),
+    ),
+    "SD3": ("SD3", lambda: SD3, (16, 4, 6)),
+    "Qwen-Image": ("QwenImage", lambda: QWEN, (16, 1, 4, 6)),
+}
+
+
+def tiny_dit(name: str):
+    """A ModelPatcher of this kind of network."""
+    kind, settings, _ = NETWORKS[name]
+    config = getattr(supported_models, kind)(settings())
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "", device="cpu")
+    initialise(model.diffusion_model, seed=1)
+    for buffer in model.diffusion_model.buffers():
+        buffer.zero_()
+    device = torch.device("cpu")
+    return ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def latent(name: str, batch: int = 1):
+    return {"samples": torch.zeros(batch, *NETWORKS[name][2])}
+
+
+def words(seed: int, tokens: int, pooled: int = 7):
+    """CONDITIONING; pooled is the seed of the vector that stands for the whole prompt."""
+    made = torch.randn(1, tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
+    vector = torch.randn(1, 8, generator=torch.Generator().manual_seed(pooled))
+    return [[made, {"pooled_output": vector}]]
