@@ -1,0 +1,1 @@
+"""Caching: reuse in one step what an earlier step has computed."""

@@ -1,0 +1,1 @@
+"""Evaluation: how close one result is to another."""
