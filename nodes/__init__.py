@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from . import dropdowns
 from .apply import FewStepApply, FewStepSample
+from .cache import FewStepCache
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
 from .guidance import FewStepGuidance
@@ -28,6 +29,7 @@ NODES = [
     FewStepGuidance,
     FewStepGuider,
     FewStepNegative,
+    FewStepCache,
     FewStepSigmas,
     FewStepSamplerLCM,
     FewStepSamplerTCD,

@@ -48,7 +48,7 @@ def _numbers():
         ),
         _number(
             *("alpha", 0.25, 0.0, 1.0, 0.01),
-            "Share of the guided attention. 0 is off. Programs use 0.25 for FLUX and 0.5 for others.",
+            "Share of the guided attention. 0 is off. Programs take 0.25 for FLUX, else 0.5.",
         ),
     ]
 

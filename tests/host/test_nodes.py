@@ -17,6 +17,7 @@ IDS = {
     "FewStepGuidance",
     "FewStepGuider",
     "FewStepNegative",
+    "FewStepCache",
     "FewStepSigmas",
     "FewStepSamplerLCM",
     "FewStepSamplerTCD",

@@ -49,6 +49,31 @@ QWEN = {
     "joint_attention_dim": WIDTH,
     "axes_dims_rope": (8, 12, 12),
 }
+WAN = {
+    "image_model": "wan2.1",
+    "model_type": "t2v",
+    "dim": 64,
+    "ffn_dim": 96,
+    "freq_dim": 32,
+    "text_dim": WIDTH,
+    "num_heads": 2,
+    "num_layers": 2,
+}
+# more blocks, for those who leave some out
+DEEP = {
+    "FLUX": {"depth": 2, "depth_single_blocks": 3},
+    "FLUX.2": {"depth": 2, "depth_single_blocks": 3},
+    "Chroma": {"depth": 2, "depth_single_blocks": 3},
+    "SD3": {
+        "depth": 4,
+        "context_embedder_config": {
+            "target": "torch.nn.Linear",
+            "params": {"in_features": WIDTH, "out_features": 256},
+        },
+    },
+    "Qwen-Image": {"num_layers": 5},
+    "Wan": {"num_layers": 5},
+}
 
 
 def _flux(config, params=FluxParams, **more):
@@ -72,13 +97,14 @@ NETWORKS = {
     ),
     "SD3": ("SD3", lambda: SD3, (16, 4, 6)),
     "Qwen-Image": ("QwenImage", lambda: QWEN, (16, 1, 4, 6)),
+    "Wan": ("WAN21_T2V", lambda: WAN, (16, 1, 4, 6)),
 }
 
 
-def tiny_dit(name: str):
-    """A ModelPatcher of this kind of network."""
+def tiny_dit(name: str, **more):
+    """A ModelPatcher of this kind of network; more goes into its configuration."""
     kind, settings, _ = NETWORKS[name]
-    config = getattr(supported_models, kind)(settings())
+    config = getattr(supported_models, kind)({**settings(), **more})
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}, "", device="cpu")
     initialise(model.diffusion_model, seed=1)

@@ -1,0 +1,87 @@
+"""Small random networks of every kind that a cache is for, and sampling runs of them.
+
+Import only after the host fixture has prepared ComfyUI.
+"""
+
+from typing import NamedTuple
+
+import comfy.samplers
+import torch
+from comfy import supported_models
+from comfy.model_patcher import ModelPatcher
+from comfy_extras import nodes_custom_sampler
+from host import tiny_dits, tiny_models
+
+SDXL = {
+    **tiny_models.UNET,
+    "channel_mult": [1, 2, 2],
+    "num_res_blocks": [1, 1, 1],
+    "transformer_depth": [0, 1, 2],
+    "transformer_depth_middle": 2,
+    "transformer_depth_output": [0, 0, 1, 1, 2, 2],
+    "use_linear_in_transformer": True,
+    # a pooled vector of 8 and six sizes of 256 numbers each
+    "num_classes": "sequential",
+    "adm_in_channels": 8 + 6 * 256,
+}
+SDXL.pop("attention_resolutions")
+
+
+class Net(NamedTuple):
+    """A MODEL and what it is sampled with."""
+
+    name: str
+    model: object
+    positive: list
+    negative: list
+    latent: dict
+
+
+def network(name: str) -> Net:
+    """A network by its name; at least five blocks."""
+    if name in tiny_dits.NETWORKS:
+        model = tiny_dits.tiny_dit(name, **tiny_dits.DEEP[name])
+        prompts = tiny_dits.words(1, 9), tiny_dits.words(2, 6, pooled=8)
+        return Net(name, model, *prompts, tiny_dits.latent(name, 2))
+    model = tiny_models.tiny_model() if name == "SD 1.5" else _sdxl()
+    prompts = tiny_dits.words(1, 7), tiny_dits.words(2, 7, pooled=8)
+    return Net(name, model, *prompts, {"samples": torch.zeros(2, 4, 16, 16)})
+
+
+def _sdxl():
+    config = supported_models.SDXL(SDXL)
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model({}, "", device="cpu")
+    tiny_models.initialise(model.diffusion_model, seed=1)
+    device = torch.device("cpu")
+    return ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def sampled(net, model, *, cfg=2.0, steps=12, sampler="euler", seed=3, latent=None):
+    """Latents that SamplerCustom makes."""
+    levels = comfy.samplers.calculate_sigmas(
+        model.get_model_object("model_sampling"), "simple", steps
+    )
+    made = nodes_custom_sampler.SamplerCustom().sample(
+        *(model, True, seed, cfg, net.positive, net.negative),
+        *(comfy.samplers.sampler_object(sampler), levels, latent or net.latent),
+    )
+    return made[0]["samples"]
+
+
+def asked(net, model, times=2, *, cfg=2.0, conditions=None):
+    """What the network says of one noisy latent at one level, asked several times in a run."""
+    said = []
+
+    def sample_asking(model, x, sigmas, extra_args=None, callback=None, disable=None):
+        for _ in range(times):
+            said.append(model(x, sigmas[4] * x.new_ones(len(x)), **(extra_args or {})))
+        return x
+
+    sampler = comfy.samplers.KSAMPLER(sample_asking)
+    levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 12)
+    prompts = conditions or (net.positive, net.negative)
+    nodes_custom_sampler.SamplerCustom().sample(
+        *(model, True, 3, cfg, *prompts, sampler, levels, net.latent)
+    )
+    return said
