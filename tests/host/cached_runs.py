@@ -57,14 +57,19 @@ def _sdxl():
     return ModelPatcher(model, load_device=device, offload_device=device)
 
 
+def levels(model, steps=12):
+    """SIGMAS of ComfyUI's simple schedule."""
+    sampling = model.get_model_object("model_sampling")
+    return comfy.samplers.calculate_sigmas(sampling, "simple", steps)
+
+
 def sampled(net, model, *, cfg=2.0, steps=12, sampler="euler", seed=3, latent=None):
     """Latents that SamplerCustom makes."""
-    levels = comfy.samplers.calculate_sigmas(
-        model.get_model_object("model_sampling"), "simple", steps
-    )
+    if isinstance(sampler, str):
+        sampler = comfy.samplers.sampler_object(sampler)
     made = nodes_custom_sampler.SamplerCustom().sample(
         *(model, True, seed, cfg, net.positive, net.negative),
-        *(comfy.samplers.sampler_object(sampler), levels, latent or net.latent),
+        *(sampler, levels(model, steps), latent or net.latent),
     )
     return made[0]["samples"]
 
@@ -79,9 +84,8 @@ def asked(net, model, times=2, *, cfg=2.0, conditions=None):
         return x
 
     sampler = comfy.samplers.KSAMPLER(sample_asking)
-    levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", 12)
     prompts = conditions or (net.positive, net.negative)
     nodes_custom_sampler.SamplerCustom().sample(
-        *(model, True, 3, cfg, *prompts, sampler, levels, net.latent)
+        *(model, True, 3, cfg, *prompts, sampler, levels(model), net.latent)
     )
     return said
