@@ -7,7 +7,6 @@ The prompts leave the colour open and the negative prompt is "red". All rows tak
 
 import argparse
 import importlib
-import math
 import sys
 import time
 from functools import partial
@@ -107,12 +106,12 @@ def line(name, counted, plain, passes):
     return f"| {name} | {STEPS * passes} | {red} | {right} | {ratio:.2f} |"
 
 
-def share(k, n, z=1.96):
+def share(k, n):
     if n == 0:
         return "no share"
-    middle = (k + z * z / 2) / (n + z * z)
-    half = z * math.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
-    return f"{100 * k / n:.1f} % ({100 * (middle - half):.1f} to {100 * (middle + half):.1f})"
+    score = importlib.import_module("fewstep.demo.score").Score(k, n)
+    low, high = score.interval
+    return f"{100 * score.accuracy:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+"""What a cache saves and what it costs: the demo teacher in 50 steps, FewStep's beside ComfyUI's.
+
+.venv/comfyui/bin/python benchmarks/cache.py [folder of ComfyUI] [--pictures 96] [--rows TEXT]
+    [--plot FILE]
+
+All rows take the same captions and noise, by turns of 16 pictures. One thread; CPU time.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from in_comfyui import load_comfyui
+
+STEPS, BATCH = 50, 16
+PLAIN = "no cache"
+# of Cache (FewStep) where a row says nothing else
+DEFAULTS = {
+    "policy": "fixed",
+    "threshold": 0.1,
+    "start_percent": 0.1,
+    "end_percent": 1.0,
+    "max_skips": 3,
+    "guidance_interval": 1,
+    "front_blocks": 0,
+    "back_blocks": 0,
+    "forecast": "taylor",
+    "coefficients": "",
+    "force": False,
+    "compare": False,
+}
+OURS = {
+    "auto": {"policy": "auto"},
+    **{f"fixed, {n} of {n + 1} reused": {"max_skips": n} for n in (1, 2, 3, 4, 5)},
+    "fixed, 2 of 3 reused, no forecast": {"max_skips": 2, "forecast": "reuse"},
+    **{
+        f"first block, {t:g}": {"policy": "first block", "threshold": t, "max_skips": 5}
+        for t in (0.05, 0.1, 0.2)
+    },
+    **{
+        f"accumulated change, {t:g}": {
+            "policy": "accumulated change",
+            "threshold": t,
+            "max_skips": 5,
+        }
+        for t in (0.1, 0.2)
+    },
+    **{
+        f"whole step, {t:g}": {"policy": "whole step", "threshold": t, "max_skips": 5}
+        for t in (0.01, 0.02, 0.03, 0.06, 0.1)
+    },
+    **{f"guidance every {n} steps": {"max_skips": 0, "guidance_interval": n} for n in (2, 3, 5)},
+    "fixed, 2 of 3 reused, guidance every 3 steps": {"max_skips": 2, "guidance_interval": 3},
+}
+THEIRS = {
+    f"{name}, {threshold:g}": (name, threshold)
+    for name in ("EasyCache", "LazyCache")
+    for threshold in (0.01, 0.02, 0.05, 0.1, 0.2)
+}
+
+
+class Row(NamedTuple):
+    """What the pictures of one setting came to."""
+
+    seconds: list[float]
+    errors: list[float]  # PSNR against no cache, dB
+    likeness: list[float]  # SSIM against no cache
+    right: list[bool]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--pictures", type=int, default=96)
+    parser.add_argument("--rows", default="", help="only rows with this text")
+    parser.add_argument("--plot", help="write a picture of speed against PSNR")
+    arguments = parser.parse_args()
+    load_comfyui(arguments.folder)
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        rows = measured(arguments.pictures, arguments.rows)
+    print(table(rows))
+    if arguments.plot:
+        importlib.import_module("cache_plot").draw(rows, arguments.plot)
+
+
+def measured(count, wanted):
+    model, clip, vae = (
+        importlib.import_module("fewstep.nodes").FewStepDemoModel.execute("teacher").result
+    )
+    models = {PLAIN: model} | {name: made for name, made in candidates(model) if wanted in name}
+    captions = importlib.import_module("fewstep.headless.compare").demo_captions(count, seed=0)
+    rows = {name: Row([], [], [], []) for name in models}
+    for first in range(0, count, BATCH):
+        texts, plain = captions[first : first + BATCH], None
+        for name, made in models.items():
+            begun = time.process_time()
+            latents = sampled(made, clip, texts, seed=first)
+            rows[name].seconds.append(time.process_time() - begun)
+            pictures = decoded(vae, latents)
+            plain = pictures if plain is None else plain
+            judge(rows[name], pictures, plain, texts)
+        print(f"{first + len(texts)} of {count} pictures", file=sys.stderr, flush=True)
+    return rows
+
+
+def candidates(model):
+    node = importlib.import_module("fewstep.nodes").FewStepCache
+    for name, inputs in OURS.items():
+        yield name, node.execute(model, **DEFAULTS | inputs)[0]
+    core = importlib.import_module("comfy_extras.nodes_easycache")
+    for name, (kind, threshold) in THEIRS.items():
+        settings = threshold, DEFAULTS["start_percent"], DEFAULTS["end_percent"], False
+        yield name, getattr(core, f"{kind}Node").execute(model, *settings)[0]
+
+
+def sampled(model, clip, texts, seed):
+    nodes = importlib.import_module("nodes")
+    guidance = importlib.import_module("fewstep.demo.weights").GUIDANCE
+    states = [nodes.CLIPTextEncode().encode(clip, text)[0][0][0] for text in texts]
+    positive, negative = [[torch.cat(states), {}]], nodes.CLIPTextEncode().encode(clip, "")[0]
+    latent = {"samples": torch.zeros(len(texts), 4, 16, 16)}
+    words = "euler", "simple", positive, negative, latent
+    return nodes.KSampler().sample(model, seed, STEPS, guidance, *words)[0]["samples"]
+
+
+def decoded(vae, latents):
+    pictures = importlib.import_module("nodes").VAEDecode().decode(vae, {"samples": latents})[0]
+    return (pictures.clamp(0, 1) * 255).round()
+
+
+def judge(row, pictures, plain, texts):
+    compare = importlib.import_module("fewstep.evaluate.compare")
+    reader, world = (importlib.import_module(f"fewstep.demo.{name}") for name in ("judge", "world"))
+    for picture, reference, text in zip(pictures, plain, texts, strict=True):
+        a, b = picture.movedim(-1, 0), reference.movedim(-1, 0)
+        row.errors.append(compare.psnr(a, b))
+        row.likeness.append(compare.ssim(a, b))
+        seen = reader.read_picture(picture.byte().numpy())
+        row.right.append(reader.satisfies(seen, world.read_caption(text)))
+
+
+def speed(row, plain):
+    """How many times as fast, the median over the turns."""
+    return float(np.median([a / b for a, b in zip(plain.seconds, row.seconds, strict=True)]))
+
+
+def table(rows):
+    plain = rows[PLAIN]
+    score = importlib.import_module("fewstep.demo.score").Score
+    lines = ["| row | speed | PSNR, dB | SSIM | right | changed |", "|---|---|---|---|---|---|"]
+    for name, row in rows.items():
+        right = score(sum(row.right), len(row.right))
+        low, high = right.interval
+        accuracy = f"{100 * right.accuracy:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+        errors = "-" if row is plain else f"{np.median(row.errors):.1f}"
+        # pictures that became wrong, and that became right
+        lost = sum(a and not b for a, b in zip(plain.right, row.right, strict=True))
+        won = sum(b and not a for a, b in zip(plain.right, row.right, strict=True))
+        lines.append(
+            f"| {name} | {speed(row, plain):.2f} | {errors} | {np.mean(row.likeness):.4f} "
+            f"| {accuracy} | -{lost} +{won} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
