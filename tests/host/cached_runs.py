@@ -41,8 +41,13 @@ def network(name: str) -> Net:
     """A network by its name; at least five blocks."""
     if name in tiny_dits.NETWORKS:
         model = tiny_dits.tiny_dit(name, **tiny_dits.DEEP[name])
-        prompts = tiny_dits.words(1, 9), tiny_dits.words(2, 6, pooled=8)
-        return Net(name, model, *prompts, tiny_dits.latent(name, 2))
+        # LTX-Video cannot do without a mask, nor ComfyUI's attention on the CPU with two at once
+        has_mask = name == "LTX-Video"
+        prompts = (
+            tiny_dits.words(1, 9, has_mask=has_mask),
+            tiny_dits.words(2, 6, pooled=8, has_mask=has_mask),
+        )
+        return Net(name, model, *prompts, tiny_dits.latent(name, 1 if has_mask else 2))
     model = tiny_models.tiny_model() if name == "SD 1.5" else _sdxl()
     prompts = tiny_dits.words(1, 7), tiny_dits.words(2, 7, pooled=8)
     return Net(name, model, *prompts, {"samples": torch.zeros(2, 4, 16, 16)})

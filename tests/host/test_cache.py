@@ -7,7 +7,10 @@ import torch
 
 from fewstep.cache.policy import ACCUMULATED, FIRST_BLOCK, FIXED, KINDS, WHOLE_STEP, Policy
 
-NETWORKS = ["SD 1.5", "SDXL", "FLUX", "FLUX.2", "Chroma", "SD3", "Qwen-Image", "Wan"]
+NETWORKS = [
+    *("SD 1.5", "SDXL", "FLUX", "FLUX.2", "Chroma", "SD3", "AuraFlow", "Qwen-Image"),
+    *("Wan", "Wan VACE", "Wan camera", "HunyuanVideo", "LTX-Video"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,8 @@ def blocks_of(network):
     if hasattr(network, "input_blocks"):
         parts = [*network.input_blocks, network.middle_block, *network.output_blocks]
         return [part[0] for part in parts]
-    names = "double_blocks single_blocks joint_blocks transformer_blocks blocks".split()
+    names = "double_blocks single_blocks double_layers single_layers".split()
+    names += "joint_blocks transformer_blocks blocks".split()
     return [block for name in names for block in getattr(network, name, ())]
 
 

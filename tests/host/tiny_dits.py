@@ -9,6 +9,7 @@ import torch
 from comfy import supported_models
 from comfy.ldm.chroma.model import ChromaParams
 from comfy.ldm.flux.model import FluxParams
+from comfy.ldm.hunyuan_video.model import HunyuanVideoParams
 from comfy.model_patcher import ModelPatcher
 from host.test_structure import FLUX, FLUX2
 from host.test_told_guidance import SMALL
@@ -59,6 +60,41 @@ WAN = {
     "num_heads": 2,
     "num_layers": 2,
 }
+VACE = {**WAN, "model_type": "vace", "vace_layers": 2, "vace_in_dim": 96}
+# half of the channels are a picture that it begins with
+CAMERA = {**WAN, "model_type": "camera", "in_dim": 32}
+HUNYUAN = {
+    **SMALL,
+    "image_model": "hunyuan_video",
+    "mlp_ratio": 2.0,
+    "theta": 256,
+    "patch_size": [1, 2, 2],
+    "qkv_bias": True,
+    "guidance_embed": True,
+    "byt5": False,
+    "meanflow": False,
+    "use_cond_type_embedding": False,
+    "vision_in_dim": None,
+    "meanflow_sum": False,
+}
+LTX = {
+    "image_model": "ltxv",
+    "in_channels": 128,
+    "cross_attention_dim": 64,
+    "attention_head_dim": 32,
+    "num_attention_heads": 2,
+    "caption_channels": WIDTH,
+    "num_layers": 2,
+}
+AURA = {
+    "dim": 64,
+    "n_layers": 3,
+    "n_double_layers": 2,
+    "n_heads": 2,
+    "global_conddim": 64,
+    "cond_seq_dim": WIDTH,
+    "max_seq": 64,
+}
 # more blocks, for those who leave some out
 DEEP = {
     "FLUX": {"depth": 2, "depth_single_blocks": 3},
@@ -73,13 +109,21 @@ DEEP = {
     },
     "Qwen-Image": {"num_layers": 5},
     "Wan": {"num_layers": 5},
+    "Wan VACE": {"num_layers": 6},
+    "Wan camera": {"num_layers": 5},
+    "HunyuanVideo": {"depth": 2, "depth_single_blocks": 3},
+    "LTX-Video": {"num_layers": 5},
+    "AuraFlow": {"n_layers": 5},
 }
 
 
 def _flux(config, params=FluxParams, **more):
-    known = {field.name for field in dataclasses.fields(params)}
-    small = {**config, **SMALL, **more}
-    return {name: value for name, value in small.items() if name in known}
+    return _known({**config, **SMALL, **more}, params)
+
+
+def _known(config, params):
+    known = {"image_model", *(field.name for field in dataclasses.fields(params))}
+    return {name: value for name, value in config.items() if name in known}
 
 
 # class in supported_models, configuration, shape of one latent
@@ -98,6 +142,11 @@ NETWORKS = {
     "SD3": ("SD3", lambda: SD3, (16, 4, 6)),
     "Qwen-Image": ("QwenImage", lambda: QWEN, (16, 1, 4, 6)),
     "Wan": ("WAN21_T2V", lambda: WAN, (16, 1, 4, 6)),
+    "Wan VACE": ("WAN21_Vace", lambda: VACE, (16, 1, 4, 6)),
+    "Wan camera": ("WAN21_Camera", lambda: CAMERA, (16, 1, 4, 6)),
+    "HunyuanVideo": ("HunyuanVideo", lambda: _known(HUNYUAN, HunyuanVideoParams), (16, 1, 4, 6)),
+    "LTX-Video": ("LTXV", lambda: LTX, (128, 1, 4, 6)),
+    "AuraFlow": ("AuraFlow", lambda: AURA, (4, 4, 6)),
 }
 
 
@@ -118,8 +167,9 @@ def latent(name: str, batch: int = 1):
     return {"samples": torch.zeros(batch, *NETWORKS[name][2])}
 
 
-def words(seed: int, tokens: int, pooled: int = 7):
+def words(seed: int, tokens: int, pooled: int = 7, *, has_mask: bool = False):
     """CONDITIONING; pooled is the seed of the vector that stands for the whole prompt."""
     made = torch.randn(1, tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
     vector = torch.randn(1, 8, generator=torch.Generator().manual_seed(pooled))
-    return [[made, {"pooled_output": vector}]]
+    mask = {"attention_mask": torch.ones(1, tokens)} if has_mask else {}
+    return [[made, {"pooled_output": vector, **mask}]]
