@@ -6,7 +6,7 @@ from functools import partial
 from comfy_api.latest import io
 
 from ..cache.forecast import ORDERS
-from ..cache.policy import KINDS, WHOLE_STEP, Policy, check_policy
+from ..cache.policy import FIXED, KINDS, WHOLE_STEP, Policy, check_policy
 from .cache_inputs import AUTO, cache_inputs
 from .host import cache_run, texts
 from .schema import check_choice, schema
@@ -43,22 +43,22 @@ def _numbers(text):
 def told(policy: Policy, report: cache_run.Report) -> str:
     """What a run with a cache has to say, a line for each fact."""
     tally, (computed, reused) = report.tally, report.guidance
-    lines = [f"cache, {policy.kind}, threshold {policy.threshold:g}: {report.seconds:.1f} s"]
+    number = f"threshold {policy.threshold:g}"
+    if policy.kind == FIXED:
+        number = f"max_skips {policy.max_skips}"
+    lines = [f"cache, {policy.kind}, {number}: {report.seconds:.1f} s"]
     if tally.reused:
-        lines.append(
-            f"{tally.reused} of {tally.passes} passes reused an earlier step: "
-            f"{tally.passes_saved:.1f} passes of work saved"
-        )
+        lines.append(f"{tally.reused} of {tally.passes} passes reused an earlier step")
+        lines.append(f"{tally.passes_saved:.1f} passes of work saved")
     else:
         lines.append("no step was like an earlier one; a higher threshold reuses more")
     if reused:
         lines.append(f"{reused} of {computed + reused} second passes of guidance left out")
     if report.quality is not None:
         seconds, psnr, ssim = report.quality
-        lines.append(
-            f"without the cache: {seconds:.1f} s, {seconds / report.seconds:.2f} times as long; "
-            f"the latents are {psnr:.1f} dB PSNR, {ssim:.3f} SSIM apart"
-        )
+        times = seconds / report.seconds
+        lines.append(f"without the cache: {seconds:.1f} s, {times:.2f} times as long")
+        lines.append(f"latents with to without: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM")
     return "\n".join(lines)
 
 

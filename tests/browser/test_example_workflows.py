@@ -12,7 +12,12 @@ from browser import frontend
 NAMES = sorted(
     path.stem for path in (Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json")
 )
-OUR_NODE = {"fewstep_demo": "FewStepDemoModel"}
+# one of ours in it, where that is not Sample
+OUR_NODE = {
+    "cache": "FewStepCache",
+    "fewstep_demo": "FewStepDemoModel",
+    "guider_first_step_cfg": "FewStepGuider",
+}
 UNKNOWN = """() => window.app.graph.nodes
     .filter(node => !LiteGraph.registered_node_types[node.type])
     .map(node => node.type)"""

@@ -200,3 +200,19 @@ def test_the_guidance_workflow_runs_and_each_guidance_gives_pictures_of_its_own(
     pictures = [client.images(outputs[str(preview["id"])]) for preview in previews]
     assert [[image.size for image in images] for images in pictures] == [[(128, 128)] * 4] * 3
     assert len({image.tobytes() for images in pictures for image in images}) == 12
+
+
+@pytest.mark.parametrize("name", ["cache", "guider_first_step_cfg", "negative_prompt"])
+def test_workflows_of_the_demo_model_run_and_each_way_gives_pictures_of_its_own(name, server, info):
+    client, workflow = server.client, read(FOLDER / f"{name}.json")
+    prompt = api_format(workflow, info)
+    for node in prompt.values():
+        if node["class_type"] == "KSampler":
+            node["inputs"]["steps"] = 12  # instead of 50, to save time
+    outputs = client.run(prompt, seconds=600)
+    previews = nodes_of(workflow, "PreviewImage")
+    pictures = [client.images(outputs[str(preview["id"])]) for preview in previews]
+    assert [[image.size for image in images] for images in pictures] == [[(128, 128)] * 4] * len(
+        previews
+    )
+    assert len({image.tobytes() for images in pictures for image in images}) == 4 * len(previews)

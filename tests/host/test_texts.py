@@ -103,12 +103,14 @@ def test_what_a_run_took_and_left_out_is_shown_after_it(server):
         # a guider shows what it is before the run, and its passes with it afterwards
         lambda found: "2" in found and "passes in" in found["4"],
     )
-    guider, (said, left_out, compared) = found["4"].splitlines(), found["2"].splitlines()
-    assert guider == [
+    assert found["4"].splitlines() == [
         "18 network passes in 12 steps: 2 on 6 of them",
         "no recipe, cfg 3 from 0 to 0.5, else 1",
         "nothing is known not to fit",
     ]
-    assert re.fullmatch(r"cache, fixed, threshold 0.1: \d+\.\d s", said)
-    assert left_out.startswith("12 of 18 passes reused an earlier step: ")
-    assert re.search(r"times as long; the latents are \d\d\.\d dB PSNR, 0\.\d+ SSIM", compared)
+    said, reused, saved, time, likeness = found["2"].splitlines()
+    assert re.fullmatch(r"cache, fixed, max_skips 2: \d+\.\d s", said)
+    assert reused == "12 of 18 passes reused an earlier step"
+    assert re.fullmatch(r"\d\.\d passes of work saved", saved)
+    assert re.fullmatch(r"without the cache: \d+\.\d s, \d\.\d\d times as long", time)
+    assert re.fullmatch(r"latents with to without: \d\d\.\d dB PSNR, 0\.\d{3} SSIM", likeness)
