@@ -46,6 +46,11 @@ def test_early_the_low_frequencies_are_boosted_and_late_the_high_ones():
     torch.testing.assert_close(late, low + 1.2 * high, rtol=0, atol=1e-5)
 
 
+def test_the_boost_is_the_papers_where_none_is_given():
+    x = wave(16, 16, 1, 0)
+    torch.testing.assert_close(weighted(x, True), 1.2 * x, rtol=0, atol=1e-5)
+
+
 def test_without_a_boost_a_difference_is_as_it_was():
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(weighted(x, True, 0.0), x)
