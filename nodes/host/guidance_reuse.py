@@ -28,6 +28,7 @@ class GuidanceReuse:
         self.interval, self.start, self.end, self.middle = interval, start, end, middle
         self.tally = GuidanceTally()
         self._sigma, self._since, self._kept = float("inf"), 0, None
+        self._acting = None
 
     def put_up(self, guider, key: str) -> None:
         """Work in the run that has just begun."""
@@ -37,9 +38,11 @@ class GuidanceReuse:
         if len(conds) != 2 or any(cond is None for cond in conds):
             return executor(model, conds, x, timestep, options)
         sigma = timestep.flatten()[0].item()
-        if sigma > self._sigma:
+        acting = [_acting(cond, sigma) for cond in conds]
+        # a difference of other prompts, or of another run's steps, says nothing here
+        if sigma > self._sigma or acting != self._acting:
             self._kept = None
-        self._sigma = sigma
+        self._sigma, self._acting = sigma, acting
         if self._may_reuse(x, sigma):
             positive = executor(model, [conds[0], None], x, timestep, options)[0]
             self._since += 1
@@ -56,3 +59,12 @@ class GuidanceReuse:
     def _may_reuse(self, x: torch.Tensor, sigma):
         fits = self._kept is not None and self._kept.shape == x.shape
         return fits and self._since < self.interval and self.end <= sigma <= self.start
+
+
+def _acting(conditions, sigma):
+    """Which of the conditions of a prompt hold at a noise level."""
+    return [
+        condition["uuid"]
+        for condition in conditions
+        if condition.get("timestep_end", 0.0) <= sigma <= condition.get("timestep_start", sigma)
+    ]

@@ -265,6 +265,45 @@ def test_outside_its_part_of_the_run_guidance_is_computed(cache, nets, unet):
     assert (computed, reused) == (6, 6)
 
 
+def in_turns(first, second):
+    """A prompt that gives way to another in the middle of a run."""
+    ranged = importlib.import_module("nodes").ConditioningSetTimestepRange().set_range
+    return ranged(first, 0.0, 0.5)[0] + ranged(second, 0.5, 1.0)[0]
+
+
+@pytest.fixture(scope="module")
+def changing(host, flux):
+    """Prompts of which the positive one gives way to a longer one."""
+    words = importlib.import_module("host.tiny_dits").words(5, 12)
+    return flux._replace(positive=in_turns(flux.positive, words))
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=KINDS)
+def test_a_prompt_may_give_way_to_a_longer_one(cache, nets, changing, policy):
+    model, reports = cached(cache, changing, policy, 1, start_percent=0.0)
+    made, plain = (nets.sampled(changing, each) for each in (model, changing.model))
+    assert 0 < (made - plain).abs().max() < 0.5 * plain.abs().max()
+    assert reports[0].tally.reused > 0
+
+
+def test_what_a_prompt_gave_is_not_used_for_the_next(cache, nets, changing):
+    model, reports = cached(cache, changing, Policy(FIXED, 0.0, 99), start_percent=0.0)
+    nets.sampled(changing, model)
+    # both in the first step, and the longer prompt in its first one; in one step three hold
+    assert reports[0].tally[:2] == (3, 22)
+
+
+def test_guidance_of_one_prompt_is_not_used_for_the_next(cache, nets, unet):
+    words = importlib.import_module("host.tiny_dits").words(5, 7)
+    net = unet._replace(positive=in_turns(unet.positive, words))
+    model, reports = cached(
+        cache, net, Policy(FIXED, 0.0, 0), guidance_interval=99, start_percent=0.0
+    )
+    nets.sampled(net, model)
+    # the first step, and the first one of the second prompt
+    assert reports[0].guidance == (2, 10)
+
+
 # --- what is told ---------------------------------------------------------------------------------
 
 
