@@ -1,6 +1,7 @@
 """train-demo goes through its stages, and goes on where it was cut off."""
 
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -12,13 +13,16 @@ NETWORKS = ("vae", "text_encoder", "unet", "lcm_unet")
 
 
 @pytest.fixture(autouse=True)
-def few_iterations(monkeypatch):
+def little_work(monkeypatch):
+    """Few iterations of few pictures, since bfloat16 is slow on many a CPU."""
     for module, name, value in (
         (train, "PICTURES", 8),
         (train, "TEACHER_LEGS", (2, 1)),
         (train, "LCM_LORA_ITERATIONS", 1),
         (train, "LCM_UNET_ITERATIONS", 1),
+        (train, "Settings", partial(train.Settings, batch=4)),
         (train_autoencoder, "PICTURES", 8),
+        (train_autoencoder, "BATCH", 2),
         (train_autoencoder, "ITERATIONS", 1),
         (train_autoencoder, "POLISH_ITERATIONS", 1),
         (train_teacher, "READING_ITERATIONS", 1),

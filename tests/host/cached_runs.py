@@ -68,13 +68,13 @@ def levels(model, steps=12):
     return comfy.samplers.calculate_sigmas(sampling, "simple", steps)
 
 
-def sampled(net, model, *, cfg=2.0, steps=12, sampler="euler", seed=3, latent=None):
-    """Latents that SamplerCustom makes."""
+def sampled(net, model, *, cfg=2.0, steps=12, sampler="euler", seed=3, latent=None, taken=None):
+    """Latents that SamplerCustom makes; taken is how many of the steps, else all."""
     if isinstance(sampler, str):
         sampler = comfy.samplers.sampler_object(sampler)
     made = nodes_custom_sampler.SamplerCustom().sample(
         *(model, True, seed, cfg, net.positive, net.negative),
-        *(sampler, levels(model, steps), latent or net.latent),
+        *(sampler, levels(model, steps)[: taken and taken + 1], latent or net.latent),
     )
     return made[0]["samples"]
 

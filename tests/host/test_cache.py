@@ -5,7 +5,15 @@ import importlib
 import pytest
 import torch
 
-from fewstep.cache.policy import ACCUMULATED, FIRST_BLOCK, FIXED, KINDS, WHOLE_STEP, Policy
+from fewstep.cache.policy import (
+    ACCUMULATED,
+    FIRST_BLOCK,
+    FIXED,
+    KINDS,
+    WHOLE_STEP,
+    Policy,
+    relative_change,
+)
 
 NETWORKS = [
     *("SD 1.5", "SDXL", "FLUX", "FLUX.2", "Chroma", "SD3", "AuraFlow", "Qwen-Image"),
@@ -107,6 +115,44 @@ def test_blocks_are_counted_as_they_run(cache, nets, net):
     outer = 2 if hasattr(net.model.model.diffusion_model, "input_blocks") else 1
     expected = (4, 8, 4 * len(blocks) + 8 * outer, 12 * len(blocks))
     assert reports[0].tally == expected and len(ran) == expected[2]
+
+
+def first_block_signals(nets, net):
+    """What the first block adds, in a UNet gives, in each of two steps."""
+    network, seen = net.model.model.diffusion_model, []
+    adds = not hasattr(network, "input_blocks")
+
+    def before(module, arguments, named):
+        # blocks may add to their input in place
+        seen.append((named["img"] if "img" in named else arguments[0]).clone())
+
+    def after(module, arguments, named, out):
+        out = out[0] if isinstance(out, tuple) else out
+        entered = seen.pop()
+        seen.append(out - entered if adds else out.clone())
+
+    block = blocks_of(network)[0]
+    handles = [
+        block.register_forward_pre_hook(before, with_kwargs=True),
+        block.register_forward_hook(after, with_kwargs=True),
+    ]
+    nets.sampled(net, net.model, cfg=1.0, taken=2)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+@pytest.mark.parametrize("name", ["SD 1.5", "FLUX", "Wan", "LTX-Video"])
+def test_a_step_is_reused_up_to_the_change_of_its_first_block(cache, nets, name):
+    net = nets.network(name)
+    first, second = first_block_signals(nets, net)
+    change = relative_change([second], [first])
+    assert 0.0 < change < 1.0
+    for factor, expected in ((1.01, (1, 1)), (0.99, (2, 0))):
+        policy = Policy(FIRST_BLOCK, factor * change, 1)
+        model, reports = cached(cache, net, policy, start_percent=0.0, force=True)
+        nets.sampled(net, model, cfg=1.0, taken=2)
+        assert reports[0].tally[:2] == expected
 
 
 @pytest.mark.parametrize("kind", [FIRST_BLOCK, FIXED])

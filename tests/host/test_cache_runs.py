@@ -178,10 +178,15 @@ def test_a_controlnet_acts_once_in_every_block_of_every_step(host, cache, nets, 
 
 
 def adding(block, number):
-    """A patch of core's kind for one output block, told by its number in the whole network."""
+    """A patch of core's kind for one output block, told by its number in the whole network.
+
+    It changes what it is given in place, as FreeU does.
+    """
 
     def add(h, hsp, options):
-        return (h + h.flip(-1), hsp) if options["block"] == (block, number) else (h, hsp)
+        if options["block"] == (block, number):
+            h += h.flip(-1)
+        return h, hsp
 
     return add
 
@@ -206,6 +211,23 @@ def test_the_attention_of_one_block_is_replaced_in_reused_steps_too(cache, nets,
     first, second = nets.asked(net, model)
     torch.testing.assert_close(second, first, rtol=1e-4, atol=1e-4)
     assert (first - nets.asked(unet, unet.model, times=1)[0]).abs().max() > 1e-3
+
+
+def test_patches_of_attention_are_told_the_same_in_reused_steps(cache, nets, unet):
+    patched, told = unet.model.clone(), []
+
+    def note(q, k, v, options):
+        told.append((options["block"], options["block_index"], options["transformer_index"]))
+        return q, k, v
+
+    patched.set_model_attn1_patch(note)
+    net = unet._replace(model=patched)
+    nets.asked(net, patched, times=1)
+    plain = list(told)
+    told.clear()
+    nets.asked(net, cached(cache, net, EVERY_THIRD, start_percent=0.0)[0])
+    assert told[: len(plain)] == plain
+    assert told[len(plain) :] == [one for one in plain if one[0] == ("output", 3)] != []
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=KINDS)
