@@ -21,21 +21,6 @@ from in_comfyui import load_comfyui
 
 STEPS, BATCH = 50, 16
 PLAIN = "no cache"
-# of Cache (FewStep) where a row says nothing else
-DEFAULTS = {
-    "policy": "fixed",
-    "threshold": 0.1,
-    "start_percent": 0.1,
-    "end_percent": 1.0,
-    "max_skips": 3,
-    "guidance_interval": 1,
-    "front_blocks": 0,
-    "back_blocks": 0,
-    "forecast": "taylor",
-    "coefficients": "",
-    "force": False,
-    "compare": False,
-}
 OURS = {
     "auto": {"policy": "auto"},
     **{f"fixed, {n} of {n + 1} reused": {"max_skips": n} for n in (1, 2, 3, 4, 5)},
@@ -56,7 +41,7 @@ OURS = {
         f"whole step, {t:g}": {"policy": "whole step", "threshold": t, "max_skips": 5}
         for t in (0.02, 0.03, 0.06)
     },
-    **{f"guidance every {n} steps": {"max_skips": 0, "guidance_interval": n} for n in (2, 3, 5)},
+    **{f"guidance every {n} steps": {"max_skips": 0, "guidance_interval": n} for n in (2, 3, 4, 5)},
     "fixed, 2 of 3 reused, guidance every 3 steps": {"max_skips": 2, "guidance_interval": 3},
 }
 THEIRS = {
@@ -130,11 +115,13 @@ def count_blocks(model):
 
 def candidates(model):
     node = importlib.import_module("fewstep.nodes").FewStepCache
+    inputs_of = importlib.import_module("host.cached_runs").node_inputs
     for name, inputs in OURS.items():
-        yield name, node.execute(model, **DEFAULTS | inputs)[0]
+        chosen = inputs_of(**{"policy": "fixed", **inputs})
+        yield name, node.execute(model, **chosen)[0]
     core = importlib.import_module("comfy_extras.nodes_easycache")
     for name, (kind, threshold) in THEIRS.items():
-        settings = threshold, DEFAULTS["start_percent"], DEFAULTS["end_percent"], False
+        settings = threshold, chosen["start_percent"], chosen["end_percent"], False
         yield name, getattr(core, f"{kind}Node").execute(model, *settings)[0]
 
 

@@ -14,38 +14,6 @@ import torch
 from in_comfyui import load_comfyui
 from torch.utils.flop_counter import FlopCounterMode
 
-UNET = {
-    "image_size": 32,
-    "in_channels": 4,
-    "out_channels": 4,
-    "model_channels": 320,
-    "use_spatial_transformer": True,
-    "use_temporal_attention": False,
-    "legacy": False,
-}
-SD15 = UNET | {
-    "num_res_blocks": [2, 2, 2, 2],
-    "channel_mult": [1, 2, 4, 4],
-    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "context_dim": 768,
-    "num_heads": 8,
-    "adm_in_channels": None,
-}
-SDXL = UNET | {
-    "num_res_blocks": [2, 2, 2],
-    "channel_mult": [1, 2, 4],
-    "transformer_depth": [0, 0, 2, 2, 10, 10],
-    "transformer_depth_middle": 10,
-    "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
-    "context_dim": 2048,
-    "use_linear_in_transformer": True,
-    "num_head_channels": 64,
-    "num_classes": "sequential",
-    "adm_in_channels": 2816,
-}
-
 
 def main():
     load_comfyui(sys.argv[1] if len(sys.argv) > 1 else None)
@@ -58,7 +26,8 @@ def main():
 
 def rows():
     """(name, pixels, tokens, function that counts a pass with a negative prompt of a length)."""
-    for name, config, size in (("SD 1.5", SD15, 64), ("SDXL", SDXL, 128)):
+    shapes = importlib.import_module("host.shapes")
+    for name, config, size in (("SD 1.5", shapes.SD15_UNET, 64), ("SDXL", shapes.SDXL_UNET, 128)):
         yield name, size * 8, 77, unet(config, size)
     for tokens in (256, 512):
         yield "FLUX.1-dev", 1024, tokens, flux(tokens)

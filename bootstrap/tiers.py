@@ -16,6 +16,8 @@ TIERS = ("core", "host", "browser")
 # names of ComfyUI's modules.
 PYTEST = "import sys; del sys.path[0]; import pytest; raise SystemExit(pytest.main())"
 NO_TEST_RAN = 5
+MOST_PROCESSES = 4
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # of torch's in each process
 
 
 class LeftOut(Exception):
@@ -67,7 +69,8 @@ def close(outcomes, left_out, asked_for):
 def run_core(arguments):
     python = environment.ensure("headless", "test")
     ignored = [f"--ignore={ROOT / 'tests' / tier}" for tier in ("host", "browser")]
-    return [run_pytest("core", python, [*ignored, ROOT / "tests", *arguments])]
+    arguments = [*side_by_side(), *ignored, ROOT / "tests", *arguments]
+    return [run_pytest("core", python, arguments, {**os.environ, **ONE_THREAD})]
 
 
 def run_host(arguments):
@@ -101,6 +104,16 @@ def known_hosts():
 def environment_of(hosts):
     environment.ensure("headless", "test")
     return environment.ensure_comfyui(hosts)
+
+
+def side_by_side():
+    """Arguments that have pytest run files of tests in as many processes as there are cores.
+
+    Not for tiers with a ComfyUI server: where the run is told to stop, the processes end without
+    stopping theirs.
+    """
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadfile"] if processes > 1 else []
 
 
 def run_in_host(tier, host, python, arguments, **variables):

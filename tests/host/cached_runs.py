@@ -12,6 +12,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_custom_sampler
 from host import tiny_dits, tiny_models
 
+from fewstep.nodes.cache import FewStepCache
+from fewstep.nodes.cache_inputs import cache_inputs
+
 SDXL = {
     **tiny_models.UNET,
     "channel_mult": [1, 2, 2],
@@ -60,6 +63,35 @@ def _sdxl():
     tiny_models.initialise(model.diffusion_model, seed=1)
     device = torch.device("cpu")
     return ModelPatcher(model, load_device=device, offload_device=device)
+
+
+def node_inputs(**chosen):
+    """The inputs of Cache (FewStep) but its model: as chosen, else its defaults."""
+    widgets = cache_inputs()[1:]
+    return {widget.id: widget.default for widget in widgets} | chosen
+
+
+def through_node(model, **inputs):
+    """The MODEL as Cache (FewStep) gives it."""
+    return FewStepCache.execute(model, **node_inputs(**inputs))[0]
+
+
+class Stopped(Exception):
+    """A network failed because a test wanted it to."""
+
+
+def stopping(model, at):
+    """A copy of a MODEL whose network fails at one of its calls."""
+    model, calls = model.clone(), []
+
+    def stop(executor, *arguments, **named):
+        calls.append(1)
+        if len(calls) == at:
+            raise Stopped
+        return executor(*arguments, **named)
+
+    model.add_wrapper_with_key("apply_model", "test", stop)
+    return model
 
 
 def levels(model, steps=12):

@@ -1,9 +1,8 @@
 """A cache changes nothing where nothing is reused, and gives back what it kept in every network."""
 
-import importlib
-
 import pytest
 import torch
+from host.cache_fixtures import cache, cached, nets
 
 from fewstep.cache.policy import (
     ACCUMULATED,
@@ -15,20 +14,12 @@ from fewstep.cache.policy import (
     relative_change,
 )
 
+__all__ = ["cache", "nets"]
+
 NETWORKS = [
     *("SD 1.5", "SDXL", "FLUX", "FLUX.2", "Chroma", "SD3", "AuraFlow", "Qwen-Image"),
     *("Wan", "Wan VACE", "Wan camera", "HunyuanVideo", "LTX-Video"),
 ]
-
-
-@pytest.fixture(scope="module")
-def nets(host):
-    return importlib.import_module("host.cached_runs")
-
-
-@pytest.fixture(scope="module")
-def cache(host):
-    return importlib.import_module("fewstep.nodes.host.cache_run")
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -43,14 +34,6 @@ def net(request, nets):
 @pytest.fixture(scope="module")
 def plain(net, nets):
     return nets.sampled(net, net.model)
-
-
-def cached(cache, net, policy, order=0, **settings):
-    """The MODEL with a cache, and the reports of its runs."""
-    reports = []
-    # the small networks have fewer blocks than some families compute at the front
-    settings = cache.Settings(policy, order, **{"front_blocks": 1, **settings})
-    return cache.with_cache(net.model, settings, reports.append), reports
 
 
 OFF = {

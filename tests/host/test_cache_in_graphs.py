@@ -17,29 +17,27 @@ PROMPTS = {
     "cross": (5, "a white cross right of a black triangle on a pink background"),
     "circle": (6, "a blue circle on a white background"),
 }
+# reuses whatever it may
 CACHE = {
-    "model": ["1", 0],
     "policy": "first block",
     "threshold": 10.0,
     "start_percent": 0.0,
-    "end_percent": 1.0,
     "max_skips": 2,
     "guidance_interval": 2,
-    "front_blocks": 0,
-    "back_blocks": 0,
-    "forecast": "taylor",
-    "coefficients": "",
-    "force": False,
-    "compare": False,
 }
 STEPS = 12
 
 
+def inputs_of_cache(**chosen):
+    return importlib.import_module("host.cached_runs").node_inputs(**CACHE | chosen)
+
+
 def graph(*names, steps=STEPS, **cache):
     """One sampler for each prompt, all with the same model and its cache."""
+    inputs = {"model": ["1", 0], **inputs_of_cache(**cache)}
     prompt = {
         "1": {"class_type": "FewStepDemoModel", "inputs": {"variant": "teacher"}},
-        "2": {"class_type": "FewStepCache", "inputs": {**CACHE, **cache}},
+        "2": {"class_type": "FewStepCache", "inputs": inputs},
         "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["1", 1]}},
         "4": {
             "class_type": "EmptyLatentImage",
@@ -94,13 +92,13 @@ def started(request, comfyui, tmp_path_factory):
 @pytest.fixture(scope="module")
 def fresh(host):
     """What each prompt gives in this process, with a model just loaded."""
-    return {name: fresh_run(name, **CACHE) for name in PROMPTS}
+    return {name: fresh_run(name) for name in PROMPTS}
 
 
 def fresh_run(name, **cache):
     ours, core = (importlib.import_module(name) for name in ("fewstep.nodes", "nodes"))
     model, clip, _ = ours.FewStepDemoModel.execute("teacher").result
-    model = ours.FewStepCache.execute(**cache | {"model": model})[0]
+    model = ours.FewStepCache.execute(model, **inputs_of_cache(**cache))[0]
     seed, text = PROMPTS[name]
     words = [core.CLIPTextEncode().encode(clip, words)[0] for words in (text, "")]
     latent = {"samples": torch.zeros(1, 4, 16, 16)}
@@ -145,5 +143,5 @@ def test_a_run_after_one_that_was_interrupted_is_as_a_fresh_one(started, fresh):
 
 def test_a_cached_run_is_another_than_a_plain_one(fresh):
     for name, made in fresh.items():
-        plain = fresh_run(name, **CACHE | {"threshold": 0.0, "guidance_interval": 1})
+        plain = fresh_run(name, threshold=0.0, guidance_interval=1)
         assert not torch.equal(plain, made)

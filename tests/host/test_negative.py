@@ -205,16 +205,7 @@ def test_a_controlnet_sees_the_prompt_alone(host, runs, monkeypatch):
 
 
 def test_it_works_with_a_lora_which_comes_before_or_after_it(host, runs, model):
-    weights = model.model.diffusion_model.state_dict()
-    (name,) = [name for name in weights if name.endswith("middle_block.1.proj_in.weight")]
-    patch = {f"diffusion_model.{name}": ("diff", (torch.ones_like(weights[name]) * 0.05,))}
-
-    def loaded(model):
-        model = model.clone()
-        assert model.add_patches(patch) == list(patch)
-        return model
-
-    negative = host.conditioning(5)
+    loaded, negative = host.with_lora, host.conditioning(5)
     before = made(runs, with_negative(loaded(model), negative))
     after = made(runs, loaded(with_negative(model, negative)))
     assert torch.equal(before, after)

@@ -1,6 +1,7 @@
 """A node's line of text reaches the window that runs the graph."""
 
 import asyncio
+import importlib
 import re
 import struct
 
@@ -33,9 +34,8 @@ def checked():
 
 def cached_and_guided():
     """The demo teacher in 12 steps, guided in a part of them, with two of three reused."""
-    cache = {"policy": "fixed", "threshold": 0.1, "start_percent": 0.0, "end_percent": 1.0}
-    cache |= {"max_skips": 2, "guidance_interval": 1, "front_blocks": 0, "back_blocks": 0}
-    cache |= {"forecast": "reuse", "coefficients": "", "force": False, "compare": True}
+    inputs = importlib.import_module("host.cached_runs").node_inputs
+    cache = inputs(policy="fixed", start_percent=0.0, max_skips=2, compare=True)
     return {
         "1": {"class_type": "FewStepDemoModel", "inputs": {"variant": "teacher"}},
         "2": {"class_type": "FewStepCache", "inputs": {"model": ["1", 0], **cache}},
@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_shown_under_the_nodes(server):
     assert found["4"] == wrong
 
 
-def test_what_a_run_took_and_left_out_is_shown_after_it(server):
+def test_what_a_run_took_and_left_out_is_shown_after_it(host, server):
     found = shown(
         server,
         cached_and_guided(),

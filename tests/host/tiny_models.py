@@ -57,6 +57,15 @@ def tiny_model(kind="eps", seed=0, **sampling_settings):
     return ModelPatcher(model, load_device=device, offload_device=device)
 
 
+def with_lora(model):
+    """A copy of a UNet's MODEL with one layer changed in the way LoRA loaders do."""
+    model, weights = model.clone(), model.model.diffusion_model.state_dict()
+    (name,) = [name for name in weights if name.endswith("middle_block.1.proj_in.weight")]
+    patch = {f"diffusion_model.{name}": ("diff", (torch.ones_like(weights[name]) * 0.05,))}
+    assert model.add_patches(patch) == list(patch)
+    return model
+
+
 def initialise(network, seed):
     """Fill every weight, since the host leaves them as the memory was."""
     generator = torch.Generator().manual_seed(seed)
