@@ -50,7 +50,7 @@ def told(policy: Policy, report: cache_run.Report) -> str:
     if tally.reused:
         lines.append(f"{tally.reused} of {tally.passes} passes reused an earlier step")
         lines.append(f"{tally.passes_saved:.1f} passes of work saved")
-    else:
+    elif policy.max_skips and policy.kind != FIXED:
         lines.append("no step was like an earlier one; a higher threshold reuses more")
     if reused:
         lines.append(f"{reused} of {computed + reused} second passes of guidance left out")

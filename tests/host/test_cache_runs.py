@@ -104,6 +104,14 @@ def test_a_run_in_which_nothing_was_alike_says_so(nets, unet, caplog):
     assert "no step was like an earlier one" in line
 
 
+def test_a_run_that_was_to_reuse_guidance_alone_says_no_more(nets, unet, caplog):
+    caplog.set_level("INFO")
+    inputs = {"policy": "fixed", "max_skips": 0, "guidance_interval": 2}
+    nets.sampled(unet, nets.through_node(unet.model, **inputs))
+    (line,) = [text for text in caplog.messages if text.startswith("FewStep cache")]
+    assert line.endswith(" of 12 second passes of guidance left out") and line.count(";") == 1
+
+
 def test_compared_with_itself_a_run_without_reuse_is_equal(cache, nets, either):
     # SSIM needs a picture as large as its window
     if either.name == "FLUX":
