@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import partial
 
 import pytest
 import safetensors.torch
@@ -92,13 +93,29 @@ def started(request, comfyui, tmp_path_factory):
 @pytest.fixture(scope="module")
 def fresh(host):
     """What each prompt gives in this process, with a model just loaded."""
-    return {name: fresh_run(name) for name in PROMPTS}
+    return {name: fresh_run(name, cached) for name in PROMPTS}
 
 
-def fresh_run(name, **cache):
+def cached(model, clip, **inputs):
+    ours = importlib.import_module("fewstep.nodes")
+    return ours.FewStepCache.execute(model, **inputs_of_cache(**inputs))[0]
+
+
+def uncached(model, clip):
+    return model
+
+
+def with_negative_off(model, clip):
+    ours = importlib.import_module("fewstep.nodes")
+    words = importlib.import_module("nodes").CLIPTextEncode().encode(clip, "red")[0]
+    return ours.FewStepNegative.execute(model, words, 0.0, 2.5, 0.25)[0]
+
+
+def fresh_run(name, changed):
+    """Latents of a prompt with a demo model just loaded; changed makes a MODEL of it and a CLIP."""
     ours, core = (importlib.import_module(name) for name in ("fewstep.nodes", "nodes"))
     model, clip, _ = ours.FewStepDemoModel.execute("teacher").result
-    model = ours.FewStepCache.execute(model, **inputs_of_cache(**cache))[0]
+    model = changed(model, clip)
     seed, text = PROMPTS[name]
     words = [core.CLIPTextEncode().encode(clip, words)[0] for words in (text, "")]
     latent = {"samples": torch.zeros(1, 4, 16, 16)}
@@ -141,7 +158,10 @@ def test_a_run_after_one_that_was_interrupted_is_as_a_fresh_one(started, fresh):
     assert len(made) == 2 and same(made, fresh)
 
 
-def test_a_cached_run_is_another_than_a_plain_one(fresh):
+def test_off_nothing_of_the_demo_model_changes_and_on_it_does(fresh):
+    off = partial(cached, threshold=0.0, guidance_interval=1)
     for name, made in fresh.items():
-        plain = fresh_run(name, threshold=0.0, guidance_interval=1)
-        assert not torch.equal(plain, made)
+        plain = fresh_run(name, uncached)
+        assert not torch.equal(made, plain)
+        assert torch.equal(fresh_run(name, off), plain)
+        assert torch.equal(fresh_run(name, with_negative_off), plain)

@@ -71,16 +71,23 @@ def functions_of(modules):
     return {place: value for place, value in found.items() if isinstance(value, kinds)}
 
 
-def test_no_function_of_comfyui_is_another_afterwards(nets, either):
+def test_no_function_of_comfyui_is_another_after_cache_guider_and_negative(nets, either):
     modules = [
         *("comfy.samplers", "comfy.sample", "comfy.model_base", "comfy.model_patcher"),
         *("comfy.patcher_extension", "comfy.ldm.modules.attention", "comfy.ldm.flux.model"),
         *("comfy.ldm.modules.diffusionmodules.openaimodel", "comfy.k_diffusion.sampling"),
         *("execution", "nodes", "comfy_extras.nodes_custom_sampler"),
     ]
+    ours = importlib.import_module("fewstep.nodes")
     before = functions_of(modules)
     assert len(before) > 500
     nets.sampled(either, nets.through_node(either.model, policy="fixed", guidance_interval=2))
+    model = ours.FewStepNegative.execute(either.model, either.negative, 4.0, 2.5, 0.25)[0]
+    nets.sampled(either, model, cfg=1.0)
+    prompts = either.positive, 0.0, 2.0, 0.0, 0.5, either.negative
+    guider = ours.FewStepGuider.execute(either.model, *prompts)[0]
+    latent, sampler = either.latent["samples"], importlib.import_module("host.runs").core("euler")
+    guider.sample(latent, latent, sampler, nets.levels(either.model))
     after = functions_of(modules)
     assert after.keys() == before.keys()
     assert [place for place in before if before[place] is not after[place]] == []

@@ -325,6 +325,16 @@ def test_joint_attention_with_twice_the_same_prompt_is_a_plain_run(dits, name):
     assert_equal(ours, drawn(dits, name, model, positive))
 
 
+def test_off_joint_attention_is_bit_identical(dits, name):
+    if refused_here(name):
+        pytest.skip("refused in this ComfyUI")
+    model, positive = dits.tiny_dit(name), dits.words(1, 9)
+    plain = drawn(dits, name, model, positive)
+    for settings in ((0.0, 2.5, 0.25), (4.0, 2.5, 0.0)):
+        off = with_negative(model, dits.words(5, 7), *settings)
+        assert torch.equal(drawn(dits, name, off, positive), plain)
+
+
 def test_with_cfg_joint_attention_leaves_the_negative_rows_as_they_are(dits):
     model, positive, negative = dits.tiny_dit("FLUX"), dits.words(1, 9), dits.words(2, 9)
     ours = with_negative(model, dits.words(5, 7))
