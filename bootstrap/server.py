@@ -1,11 +1,13 @@
 """A ComfyUI server of one's own: started with this pack, awaited, and surely stopped."""
 
+import ctypes
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU_SHIM = ROOT / "tests" / "host" / "cpu_shim"
+# Linux can end a process with the one that started it, even with one that was killed.
+C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
 # What reads as a name in a ComfyUI address; a custom node folder called so can be linked to.
 PACK_NAME = "fewstep"
 
@@ -54,6 +59,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 # A group of its own, so that whatever it starts ends with it.
                 start_new_session=os.name != "nt",
+                preexec_fn=end_with_parent if C_LIBRARY else None,
             )
         return self
 
@@ -104,6 +110,11 @@ class Server:
             subprocess.run(kill, capture_output=True)
         else:
             os.killpg(self.process.pid, how)
+
+
+def end_with_parent():
+    """Have this process killed when the one that started it has ended; Linux only."""
+    C_LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port(wanted=0):

@@ -16,7 +16,7 @@ TIERS = ("core", "host", "browser")
 # names of ComfyUI's modules.
 PYTEST = "import sys; del sys.path[0]; import pytest; raise SystemExit(pytest.main())"
 NO_TEST_RAN = 5
-MOST_PROCESSES = 4
+MOST_PROCESSES = 4  # each may hold a ComfyUI server of its own
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # of torch's in each process
 
 
@@ -76,9 +76,8 @@ def run_core(arguments):
 def run_host(arguments):
     hosts = known_hosts()
     python = environment_of(hosts)
-    return [
-        run_in_host("host", host, python, [ROOT / "tests" / "host", *arguments]) for host in hosts
-    ]
+    arguments = [*side_by_side(), ROOT / "tests" / "host", *arguments]
+    return [run_in_host("host", host, python, arguments, **ONE_THREAD) for host in hosts]
 
 
 def run_browser(arguments):
@@ -107,11 +106,7 @@ def environment_of(hosts):
 
 
 def side_by_side():
-    """Arguments that have pytest run files of tests in as many processes as there are cores.
-
-    Not for tiers with a ComfyUI server: where the run is told to stop, the processes end without
-    stopping theirs.
-    """
+    """Arguments that have pytest run files of tests in as many processes as there are cores."""
     processes = min(os.cpu_count() or 1, MOST_PROCESSES)
     return ["-n", str(processes), "--dist", "loadfile"] if processes > 1 else []
 

@@ -1,10 +1,11 @@
 import os
+import subprocess
 import sys
 import time
 
 import pytest
 
-from fewstep.bootstrap.server import Server, ServerError, link_folder
+from fewstep.bootstrap.server import ROOT, Server, ServerError, link_folder
 
 ANSWERS = """
 import http.server, os, subprocess, sys
@@ -45,6 +46,30 @@ def test_server_and_what_it_started_end_with_the_with_statement_also_after_an_er
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, pids))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can do this")
+def test_a_server_ends_with_a_program_that_was_killed(tmp_path):
+    (tmp_path / "main.py").write_text(ANSWERS)
+    code = """
+import sys; sys.path.insert(0, sys.argv[1])
+from server import Server
+with Server(sys.argv[2], sys.executable, sys.argv[2]) as running:
+    running.wait_until_ready(60)
+    print(running.process.pid, flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(ROOT / "bootstrap"), str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        pid = int(program.stdout.readline())
+        assert is_alive(pid)
+        program.kill()
+    deadline = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(pid)
 
 
 def test_a_server_that_ends_early_is_an_error_with_the_end_of_its_log(tmp_path):

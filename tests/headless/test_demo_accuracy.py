@@ -1,6 +1,6 @@
 """The shipped demo model is as good as the README says.
 
-The README's figures are of 1,000 pictures. Here, with 32, a claim counts as refuted when it lies
+The README's figures are of 1,000 pictures. Here, with 48, a claim counts as refuted when it lies
 outside the whole 95 % interval.
 """
 
@@ -12,7 +12,7 @@ from fewstep.headless.compare import STUDENT, TEACHER, compare, demo_captions
 from fewstep.headless.pipeline import load_demo
 from fewstep.headless.results import Method
 
-PICTURES = 32
+PICTURES = 48
 SEED = 11
 BEST = Method(TEACHER, 50, GUIDANCE)
 NO_GUIDANCE = Method(TEACHER, 50, 1.0)

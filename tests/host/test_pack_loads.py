@@ -1,9 +1,31 @@
-"""The pack in a running server: it loads, offers its nodes, and costs no time to import."""
+"""The pack in a running server: it loads, offers its nodes, and brings no library with it."""
 
 import re
+import subprocess
+import sys
 import urllib.error
 
+from fewstep.bootstrap.server import ROOT
+
 PACK = "custom_nodes.fewstep"
+# prints the top names of all modules that the pack is the first to load
+LOADED_BY_THE_PACK = """
+import importlib, importlib.util, sys
+root, comfyui = sys.argv[1:]
+sys.argv[1:] = ["--cpu"]
+sys.path.insert(0, comfyui)
+importlib.import_module("comfy.options").enable_args_parsing()
+for name in ("nodes", "server", "execution", "comfy_api.latest"):
+    importlib.import_module(name)
+known = {name.partition(".")[0] for name in sys.modules}
+spec = importlib.util.spec_from_file_location(
+    "fewstep", root + "/__init__.py", submodule_search_locations=[root]
+)
+sys.modules["fewstep"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["fewstep"])
+importlib.import_module("fewstep.nodes")
+print(*{name.partition(".")[0] for name in sys.modules} - known)
+"""
 
 
 def nodes_of_the_pack(server):
@@ -25,9 +47,11 @@ def test_the_start_tells_of_no_trouble_with_the_pack(server):
     assert [line for line in trouble if re.search(r"fail|error|cannot|unable", line, re.I)] == []
 
 
-def test_importing_the_pack_takes_at_most_a_tenth_of_a_second(server):
-    seconds = re.search(r"([\d.]+) seconds: \S*custom_nodes.fewstep$", server.log(), re.M)
-    assert float(seconds[1]) <= 0.1
+def test_importing_the_pack_loads_no_library_that_comfyui_has_not_loaded(comfyui):
+    """What makes an import slow; how long it takes is measured in benchmarks/import_time.py."""
+    command = [sys.executable, "-c", LOADED_BY_THE_PACK, str(ROOT), str(comfyui)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=comfyui)
+    assert set(told.stdout.splitlines()[-1].split()) <= {"fewstep", "comfy_extras"}
 
 
 def test_every_node_of_the_pack_has_a_help_page(server):
@@ -42,8 +66,6 @@ def test_every_node_of_the_pack_has_a_help_page(server):
 
 def test_host_reads_the_packs_pyproject(host):
     from comfy_config.config_parser import extract_node_configuration
-
-    from fewstep.bootstrap.server import ROOT
 
     config = extract_node_configuration(str(ROOT))
     assert config.project.name == "fewstep"
