@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -64,18 +65,19 @@ def by_hand(attention, negative):
     return forward
 
 
+def made_by_hand(runs, model, monkeypatch, negative, /, **others):
+    """Latents of a run with the cross attention of by_hand; others is what made takes."""
+    with monkeypatch.context() as patched:
+        for name, module in model.model.diffusion_model.named_modules():
+            if name.endswith("attn2"):
+                patched.setattr(module, "forward", by_hand(module, negative[0][0]))
+        return made(runs, model, **others)
+
+
 @pytest.fixture
 def expected(runs, model, monkeypatch):
     """(negative, what made takes) -> latents of the same run done by hand."""
-
-    def sampled(negative, /, **others):
-        with monkeypatch.context() as patched:
-            for name, module in model.model.diffusion_model.named_modules():
-                if name.endswith("attn2"):
-                    patched.setattr(module, "forward", by_hand(module, negative[0][0]))
-            return made(runs, model, **others)
-
-    return sampled
+    return partial(made_by_hand, runs, model, monkeypatch)
 
 
 @pytest.mark.parametrize("tokens", [(7, 7), (77, 154), (154, 77), (77, 50)])
@@ -88,6 +90,15 @@ def test_cross_attention_is_the_papers_formula_worked_out_by_hand(
     others = expected(negative, positive=positive, batch=batch)
     assert_equal(ours, others)
     assert runs.difference(ours, made(runs, model, positive=positive, batch=batch)) > 0.01
+
+
+def test_every_block_of_sdxl_looks_at_both_prompts(host, runs, monkeypatch):
+    net = importlib.import_module("host.cached_runs").network("SDXL")
+    negative = host.conditioning(5, 9)
+    prompts = {"positive": net.positive, "negative": net.negative}
+    ours = made(runs, with_negative(net.model, negative), **prompts)
+    assert_equal(ours, made_by_hand(runs, net.model, monkeypatch, negative, **prompts))
+    assert runs.difference(ours, made(runs, net.model, **prompts)) > 0.01
 
 
 @pytest.mark.parametrize("tokens", [(7, 7), (77, 154)])
