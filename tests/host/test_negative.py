@@ -94,7 +94,7 @@ def test_cross_attention_is_the_papers_formula_worked_out_by_hand(
 
 def test_every_block_of_sdxl_looks_at_both_prompts(host, runs, monkeypatch):
     net = importlib.import_module("host.cached_runs").network("SDXL")
-    negative = host.conditioning(5, 9)
+    negative = importlib.import_module("host.tiny_dits").words(5, 9)
     prompts = {"positive": net.positive, "negative": net.negative}
     ours = made(runs, with_negative(net.model, negative), **prompts)
     assert_equal(ours, made_by_hand(runs, net.model, monkeypatch, negative, **prompts))

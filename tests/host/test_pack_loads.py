@@ -15,7 +15,7 @@ root, comfyui = sys.argv[1:]
 sys.argv[1:] = ["--cpu"]
 sys.path.insert(0, comfyui)
 importlib.import_module("comfy.options").enable_args_parsing()
-for name in ("nodes", "server", "execution", "comfy_api.latest"):
+for name in ("utils.extra_config", "execution", "server", "nodes", "comfy_api.latest"):
     importlib.import_module(name)
 known = {name.partition(".")[0] for name in sys.modules}
 spec = importlib.util.spec_from_file_location(
@@ -24,7 +24,7 @@ spec = importlib.util.spec_from_file_location(
 sys.modules["fewstep"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["fewstep"])
 importlib.import_module("fewstep.nodes")
-print(*{name.partition(".")[0] for name in sys.modules} - known)
+print(*{name.partition(".")[0] for name in sys.modules} - known - sys.stdlib_module_names)
 """
 
 
