@@ -76,7 +76,9 @@ def run_core(arguments):
 def run_host(arguments):
     hosts = known_hosts()
     python = environment_of(hosts)
-    arguments = [*side_by_side(), ROOT / "tests" / "host", *arguments]
+    # elsewhere a server would outlive the process of a run that is told to stop
+    processes = side_by_side() if server.C_LIBRARY else []
+    arguments = [*processes, ROOT / "tests" / "host", *arguments]
     return [run_in_host("host", host, python, arguments, **ONE_THREAD) for host in hosts]
 
 
