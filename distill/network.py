@@ -1,0 +1,85 @@
+"""What training asks of a model, whichever library it comes from.
+
+ComfyUI's models satisfy it through nodes/host/, diffusers' through headless/. Losses see even less:
+callables (x, sigma) -> x0 estimate, with the condition bound in.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from ..diffusion.process import Process
+from .guidance import guided
+from .hooks import Hooks
+
+# the row of what guidance leads away from: the negative or the empty prompt
+NEGATIVE = -1
+
+
+class Network(Protocol):
+    """One frozen network in memory: teacher without a change, student with one."""
+
+    # the space of x: VE or FLOW
+    process: Process
+    # where changes enter it
+    hooks: Hooks
+    # where its latents live
+    device: torch.device
+    # how many conditions it holds, row 0 to rows - 1 besides NEGATIVE
+    rows: int
+    # equal for equal weights and conditions
+    fingerprint: str
+
+    def denoise(self, x, sigma, rows, guidance=None) -> torch.Tensor:
+        """The x0 estimate of x, each sample under its own condition; out of inference mode.
+
+        Args:
+            x: [B, C, ...] latents as the network is trained on them, in the process's scaling.
+            sigma: [B] levels.
+            rows: [B] whole numbers, rows of the conditions.
+            guidance: [B] cfg_scale that the network is told, where it has an input for it.
+
+        Returns:
+            [B, C, ...] in float32.
+        """
+
+
+def denoiser(network: Network, rows, *changes, guidance=None) -> Callable:
+    """(x, sigma) -> x0 estimate with these changes on, for a loss or a sampler.
+
+    Args:
+        rows: [B] rows of the conditions.
+        changes: `lora.Lora`s to add; none is the teacher.
+    """
+
+    def denoise(x, sigma):
+        with network.hooks.using(*changes):
+            return network.denoise(x, _levels(sigma, x), rows, guidance)
+
+    return denoise
+
+
+def guided_denoiser(network: Network, rows, cfg_scale, *changes) -> Callable:
+    """(x, sigma) -> x0 estimate uncond + cfg_scale (cond - uncond), both in one pass.
+
+    Args:
+        cfg_scale: a float, or a tensor [B, 1, ...]; 1 asks for the condition alone.
+    """
+    if not torch.is_tensor(cfg_scale) and cfg_scale == 1.0:
+        return denoiser(network, rows, *changes)
+    both_rows = torch.cat([rows, torch.full_like(rows, NEGATIVE)])
+    both = denoiser(network, both_rows, *changes)
+
+    def denoise(x, sigma):
+        cond, uncond = both(torch.cat([x, x]), _levels(sigma, x).repeat(2)).chunk(2)
+        return guided(cond, uncond, cfg_scale)
+
+    return denoise
+
+
+def _levels(sigma, x):
+    """A level of any form as [B]."""
+    if torch.is_tensor(sigma):
+        return sigma.flatten().expand(len(x)).to(device=x.device, dtype=torch.float32)
+    return torch.full((len(x),), sigma, device=x.device)
