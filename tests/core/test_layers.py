@@ -44,9 +44,11 @@ RULES = {
     "lora/dialects.py": Rule(),
     "recipes": Rule(("lora.header", "lora.dialects")),
     "distill": Rule(("diffusion", "samplers", "guidance", "lora"), TENSORS),
+    "distill/optimizer.py": Rule((), (*TENSORS, "bitsandbytes")),
     # demo/weights.py alone, since the rest of demo meets diffusers, which ComfyUI does not have
     "nodes": Rule((*CORE, "demo.weights"), (*TENSORS, *NODE_API)),
     "nodes/host": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
+    "nodes/host/plot.py": Rule((), ("PIL",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule((), ("safetensors",)),
