@@ -1,0 +1,163 @@
+"""The teacher's guided paths from noise to picture, made once and kept on disk.
+
+Training on the states that sampling meets, with the guided prediction at each of them, needs no
+pictures and no second network: Jeong et al., "Adapter Guidance Distillation", arXiv:2503.07274.
+States are kept in their unit-variance form and predictions as velocities (v for VE, flow for FLOW),
+since both are of size 1 at every level: in float16 an x0 estimate close to x would lose its noise.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..diffusion.prediction import FLOW_VELOCITY, V
+from ..diffusion.process import Process
+from ..samplers.ode import sample_euler
+from ..samplers.start import start
+from .network import Network, guided_denoiser
+from .shards import Shards
+from .sizes import trajectory_bytes
+
+KIND = "teacher trajectories"
+
+
+class Request(NamedTuple):
+    """What a set of trajectories is made of; two equal requests give equal sets.
+
+    Attributes:
+        teacher: fingerprint of the network and its conditions.
+        process: name of it.
+        sigmas: N + 1 falling levels, the last 0.
+        cfg_scale: of the teacher; 1 is no guidance.
+        shape: [C, ...] of one latent.
+        rows: row of the condition of each trajectory.
+        seeds: seed of the noise of each.
+        dtype: "float16" or "float32", of the numbers on disk.
+    """
+
+    teacher: str
+    process: str
+    sigmas: tuple[float, ...]
+    cfg_scale: float
+    shape: tuple[int, ...]
+    rows: tuple[int, ...]
+    seeds: tuple[int, ...]
+    dtype: str = "float16"
+
+    def bytes_on_disk(self) -> int:
+        """Size of the whole set."""
+        number = getattr(torch, self.dtype).itemsize
+        return trajectory_bytes(len(self.rows), 1, len(self.sigmas) - 1, self.shape, number)
+
+
+class Trajectories:
+    """A set of trajectories that is whole.
+
+    Args:
+        shards: its files.
+        process: VE or FLOW.
+
+    Raises:
+        ValueError: the set is not whole, damaged, or of something else.
+    """
+
+    def __init__(self, shards: Shards, process: Process):
+        self.request = Request(**{k: _tuples(v) for k, v in shards.request.items()})
+        self.process = process
+        if self.request.process != process.name:
+            raise ValueError(
+                f"{shards.folder} holds trajectories of a {self.request.process} model, and this "
+                f"one is {process.name}. Make the teacher's data anew with this model."
+            )
+        shards.check()
+        self.rows = torch.tensor(self.request.rows)
+        self._path, self._velocity = shards.tensors("path"), shards.tensors("velocity")
+        self._sigmas = torch.tensor(self.request.sigmas)
+        self._stds = torch.tensor([process.std(sigma) for sigma in self.request.sigmas])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def sigma(self, level):
+        """The levels [B, 1, ...] by their numbers [B], 0 the noisiest."""
+        return _like(self._sigmas[level], self.request.shape)
+
+    def x(self, index, level):
+        """States [B, C, ...] of trajectories by their numbers [B] at levels [B], 0 the noisiest."""
+        return self._take(self._path, index, level) * _like(self._stds[level], self.request.shape)
+
+    def guided_x0(self, index, level):
+        """The guided x0 estimates [B, C, ...] there; the last level, which is clean, has none."""
+        velocity = self._take(self._velocity, index, level)
+        return _velocity_of(self.process).to_denoised(
+            self.x(index, level), velocity, self.sigma(level)
+        )
+
+    def x0(self, index):
+        """Where the trajectories end, [B, C, ...]."""
+        return self.x(index, torch.full_like(index, len(self._sigmas) - 1))
+
+    def _take(self, shards, index, level):
+        pairs = zip(index.tolist(), level.tolist(), strict=True)
+        return torch.stack([shards[i][k] for i, k in pairs]).float()
+
+
+def make(network: Network, request: Request, folder: Path, *, batch=8, on_step=lambda done: None):
+    """Make a set of trajectories, or what is missing of it.
+
+    Args:
+        folder: of this set alone; what a run that was cut off left there is gone on with.
+        batch: trajectories at a time, and in one file.
+        on_step: called with the number of trajectories that have just taken a level.
+
+    Returns:
+        the Trajectories.
+
+    Raises:
+        ValueError: the folder holds something else, or what it holds is damaged.
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    shards = Shards(folder, KIND, request._asdict(), len(request.rows), per_file=batch)
+    for missing in shards.missing():
+        shards.write(missing, _sampled(network, request, missing, on_step))
+    return Trajectories(shards, network.process)
+
+
+@torch.no_grad()
+def _sampled(network, request, numbers, on_step):
+    """Path and velocities of the trajectories of these numbers."""
+    rows = torch.tensor([request.rows[i] for i in numbers])
+    noise = torch.stack([noise_of(request.seeds[i], request.shape) for i in numbers])
+    process, path, velocity = network.process, [], []
+
+    def keep(i, x, denoised):
+        # inputs are kept as they were met, so that what is read back is what was predicted
+        sigma = request.sigmas[i]
+        path.append(x / process.std(sigma))
+        velocity.append(_velocity_of(process).from_denoised(x, denoised, sigma))
+        on_step(len(numbers))
+
+    x = start(noise, torch.zeros_like(noise), request.sigmas[0], process=process)
+    denoise = guided_denoiser(network, rows, request.cfg_scale)
+    path.append(sample_euler(denoise, x, request.sigmas, process=process, on_step=keep))
+    dtype = getattr(torch, request.dtype)
+    stacked = {"path": torch.stack(path, 1), "velocity": torch.stack(velocity, 1)}
+    return {name: tensor.to("cpu", dtype) for name, tensor in stacked.items()}
+
+
+def noise_of(seed: int, shape) -> torch.Tensor:
+    """Standard normal noise [C, ...] as ComfyUI draws it for one picture of this seed."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _velocity_of(process):
+    return FLOW_VELOCITY if process.alpha_slope else V
+
+
+def _like(values, shape):
+    return values.view(-1, *[1] * len(shape))
+
+
+def _tuples(value):
+    return tuple(value) if isinstance(value, list) else value
