@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..lora.save import save
+from .shards import shortened
 from .training import Training
 
 VERSION = 1
@@ -69,8 +70,9 @@ def _check(path, head, run):
     for field in {**run, **head["run"]}:
         if head["run"].get(field) != run.get(field):
             raise ValueError(
-                f"{path} is of a run with {field} {head['run'].get(field)}, and now it is "
-                f"{run.get(field)}. Choose another name for this run, or set it as it was."
+                f"{path} is of a run with {field} {shortened(head['run'].get(field))}, and now it "
+                f"is {shortened(run.get(field))}. Choose another name for this run, or set it as "
+                "it was."
             )
 
 

@@ -50,7 +50,7 @@ def guidance_loss(student, x, sigma, guided_x0, *, process, weighting):
         ValueError: there is no such weighting.
     """
     loudness = weight(weighting, sigma, process)
-    error = exact(student(x, sigma)) - exact(guided_x0).detach()
+    error = exact(student(x, sigma)) - guided_x0.detach()
     return (loudness * error.square()).flatten(1).mean(dim=1)
 
 

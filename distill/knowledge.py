@@ -54,8 +54,8 @@ def segment_loss(student, x, sigma, x_next, sigma_next, *, process, weighting):
     """
     loudness = weight(weighting, sigma, process)
     with torch.no_grad():
-        wanted = hop_target(exact(x), exact(x_next), sigma, sigma_next)
-    error = exact(student(x, sigma)) - wanted
+        wanted = hop_target(x, x_next, sigma, sigma_next)
+    error = student(x, sigma) - wanted
     return (loudness * error.square()).flatten(1).mean(dim=1)
 
 
@@ -87,8 +87,8 @@ def endpoint_loss(student, x, sigmas, x0, *, step=call):
     x = exact(x)
     for sigma, sigma_next in pairwise(sigmas):
         level = x.new_full((len(x), *[1] * (x.ndim - 1)), sigma)
-        x = hop(x, exact(step(student, x, level)), sigma, sigma_next)
-    return (x - exact(x0)).square().flatten(1).mean(dim=1)
+        x = hop(x, step(student, x, level), sigma, sigma_next)
+    return (x - x0).square().flatten(1).mean(dim=1)
 
 
 def _check(sigmas):

@@ -5,7 +5,7 @@ LyCORIS and PEFT have them: the down part has the layer's kernel, the up part is
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -46,6 +46,30 @@ class Lora(nn.Module):
             self.down.append(nn.Parameter(down))
             self.up.append(nn.Parameter(torch.zeros(out, rank, *[1] * (len(inner) - 1))))
 
+    @classmethod
+    def of(cls, layers: Mapping[str, Layer]) -> "Lora":
+        """A LoRA of layers that are there already, by their dotted paths.
+
+        Raises:
+            ValueError: a layer is no plain pair of down and up.
+        """
+        lora = cls.__new__(cls)
+        nn.Module.__init__(lora)
+        # each layer has a rank and alpha of its own, which its up part takes in
+        lora.rank, lora.lora_alpha = 1, 1.0
+        lora.paths = {path: i for i, path in enumerate(layers)}
+        lora.down, lora.up = nn.ParameterList(), nn.ParameterList()
+        for path, layer in layers.items():
+            if layer.down is None or layer.mid is not None or layer.dora_scale is not None:
+                raise ValueError(
+                    f"{path} is changed by something else than a plain LoRA; allowed are LoRAs "
+                    "that FewStep has trained. Merge this one into the model instead."
+                )
+            scale = 1.0 if layer.alpha is None else layer.alpha / layer.rank
+            lora.down.append(nn.Parameter(layer.down.float()))
+            lora.up.append(nn.Parameter(scale * layer.up.float()))
+        return lora
+
     def added(self, path: str, layer: nn.Module, x: torch.Tensor):
         """What the layer's output for x grows by; 0 for a layer that is not among its own."""
         i = self.paths.get(path)
@@ -65,10 +89,21 @@ class Lora(nn.Module):
             Module(component, path): Layer(
                 down=self.down[i].detach().half().cpu().contiguous(),
                 up=self.up[i].detach().half().cpu().contiguous(),
-                alpha=float(self.lora_alpha),
+                alpha=len(self.down[i]) * self.lora_alpha / self.rank,
             )
             for path, i in self.paths.items()
         }
+
+
+def joined(loras: Sequence[Lora]) -> Lora:
+    """One LoRA that changes as much as all of them together, of the sum of their ranks."""
+    layers = {}
+    for path in dict.fromkeys(path for lora in loras for path in lora.paths):
+        mine = [(lora, lora.paths[path]) for lora in loras if path in lora.paths]
+        ups = [lora.lora_alpha / lora.rank * lora.up[i].detach() for lora, i in mine]
+        down = torch.cat([lora.down[i].detach() for lora, i in mine])
+        layers[path] = Layer(down=down, up=torch.cat(ups, dim=1))
+    return Lora.of(layers)
 
 
 def shape_of(layer: nn.Module, path: str) -> tuple[int, ...]:

@@ -131,14 +131,14 @@ def _where_not_flat(values, teacher):
 
 
 def _is_flat(x):
-    """[C]; not by a std of 0, which rounding can miss."""
+    """[C]; by comparison, since not every way to compute a std gives exactly 0."""
     return _by_channel(x).amin(1) == _by_channel(x).amax(1)
 
 
 def _detail(x):
     """Share of energy above half Nyquist, in any direction, of all that is not flat."""
     energy = torch.fft.fft2(x).abs().square().flatten(0, -3).sum(0)
-    down, across = (torch.fft.fftfreq(n, dtype=x.dtype, device=x.device) for n in x.shape[-2:])
+    down, across = (torch.fft.fftfreq(n, device=x.device) for n in x.shape[-2:])
     square = down[:, None] ** 2 + across**2
     above, all_of_it = energy[square > HALF_NYQUIST**2].sum(), energy[square > 0].sum()
     return (above / all_of_it).item() if all_of_it else 0.0

@@ -27,8 +27,8 @@ def two_step_target(teacher, x, sigma, sigma_mid, sigma_next):
         [B, C, ...] without a gradient.
     """
     x = exact(x)
-    x_mid = hop(x, exact(teacher(x, sigma)), sigma, sigma_mid)
-    x_next = hop(x_mid, exact(teacher(x_mid, sigma_mid)), sigma_mid, sigma_next)
+    x_mid = hop(x, teacher(x, sigma), sigma, sigma_mid)
+    x_next = hop(x_mid, teacher(x_mid, sigma_mid), sigma_mid, sigma_next)
     return hop_target(x, x_next, sigma, sigma_next)
 
 
@@ -50,7 +50,7 @@ def progressive_loss(
         ValueError: there is no such weighting.
     """
     loudness = weight(weighting, sigma, process)
-    error = exact(student(x, sigma)) - two_step_target(teacher, x, sigma, sigma_mid, sigma_next)
+    error = student(x, sigma) - two_step_target(teacher, x, sigma, sigma_mid, sigma_next)
     return (loudness * error.square()).flatten(1).mean(dim=1)
 
 

@@ -57,6 +57,8 @@ def run(
     """
     state = _State(training, folder, description, is_paired)
     try:
+        if validate and state.lacks_validation():
+            state.validated(validate)
         while not (training.is_done or state.is_stopped):
             losses = training.step()
             meters = state.validated(validate) if validate and _due(training, "validate") else None
@@ -90,6 +92,11 @@ class _State:
         self.meters = {int(i): Meters(*values) for i, values in notes.get("meters", {}).items()}
         self.best_at = notes.get("best_at")
         self.is_stopped = notes.get("is_stopped", False)
+
+    def lacks_validation(self):
+        """Whether a run was cut off while it looked at pictures."""
+        i = self.training.i
+        return i > 0 and _due(self.training, "validate") and i not in self.meters
 
     def validated(self, validate):
         average, i = self.training.method.average, self.training.i

@@ -124,6 +124,12 @@ class Shards:
         self._index["files"] = {k: v for k, v in self._index["files"].items() if k in there}
 
 
+def lost(folder: Path) -> int:
+    """How many files of a folder's index have gone; 0 too where nothing was ever made."""
+    index = _read(folder / INDEX) or {"files": {}}
+    return sum(not (folder / name).is_file() for name in index["files"])
+
+
 def _read(path):
     if not path.exists():
         return None
@@ -145,12 +151,13 @@ def _other(folder, field, found, wanted):
         field = next(key for key in {**found, **wanted} if found.get(key) != wanted.get(key))
         found, wanted = found.get(field), wanted.get(field)
     return (
-        f"{folder} was made with another {field}: {_short(found)}, and now it is "
-        f"{_short(wanted)}. Choose another name, or delete the folder to make it anew."
+        f"{folder} was made with another {field}: {shortened(found)}, and now it is "
+        f"{shortened(wanted)}. Choose another name, or delete the folder to make it anew."
     )
 
 
-def _short(value):
+def shortened(value) -> str:
+    """A value as JSON, for an error of one line."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -170,9 +170,9 @@ class Training:
         for what, value in (("loss", total.item()), ("gradient", norm.item())):
             if not math.isfinite(value):
                 raise Diverged(
-                    f"the {what} of the {turn.name} is {value} at iteration {self.i}. Lower "
-                    f"learning_rate (it is {self.options.learning_rate:g}) or look for NaN in the "
-                    "teacher's data; what was trained until the last checkpoint is kept."
+                    f"the {what} of the {turn.name} is {value} at iteration {self.i}. What was "
+                    "trained until the last checkpoint is kept. Begin a new run with a lower "
+                    f"learning_rate (it is {self.options.learning_rate:g})."
                 )
         return total.item()
 

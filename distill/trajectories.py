@@ -118,10 +118,19 @@ def make(network: Network, request: Request, folder: Path, *, batch=8, on_step=l
         ValueError: the folder holds something else, or what it holds is damaged.
         OSError: the disk is full or the folder cannot be written to.
     """
-    shards = Shards(folder, KIND, request._asdict(), len(request.rows), per_file=batch)
-    for missing in shards.missing():
-        shards.write(missing, _sampled(network, request, missing, on_step))
+    shards = _shards(request, folder, batch)
+    for numbers in shards.missing():
+        shards.write(numbers, _sampled(network, request, numbers, on_step))
     return Trajectories(shards, network.process)
+
+
+def missing(request: Request, folder: Path) -> int:
+    """How many trajectories of a set `make` still has to sample; errors as of `make`."""
+    return sum(map(len, _shards(request, folder, 1).missing()))
+
+
+def _shards(request, folder, batch):
+    return Shards(folder, KIND, request._asdict(), len(request.rows), per_file=batch)
 
 
 @torch.no_grad()

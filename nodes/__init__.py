@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from . import dropdowns
 from .apply import FewStepApply, FewStepSample
+from .bake import FewStepBakeGuidance, FewStepDistill
 from .cache import FewStepCache
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
@@ -14,9 +15,13 @@ from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .negative import FewStepNegative
+from .prompts import FewStepPrompts
 from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
+from .save_lora import FewStepSaveLora
 from .schedules import FewStepSigmas
+from .teacher_data import FewStepTeacherData
+from .train_options import FewStepTrainOptions
 
 NODES = [
     FewStepLoraLoader,
@@ -34,6 +39,12 @@ NODES = [
     FewStepSamplerLCM,
     FewStepSamplerTCD,
     FewStepSamplerEuler,
+    FewStepPrompts,
+    FewStepTeacherData,
+    FewStepTrainOptions,
+    FewStepBakeGuidance,
+    FewStepDistill,
+    FewStepSaveLora,
     FewStepDemoModel,
 ]
 

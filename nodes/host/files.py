@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...recipes.hashes import sha256_of
 NETWORKS = ("diffusion_models", "checkpoints")
 LORAS = ("loras",)
 ALL = (*LORAS, *NETWORKS)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 
 
 def names(folders: tuple[str, ...]) -> list[str]:
@@ -45,6 +47,65 @@ def stamp(name: str, folders: tuple[str, ...]) -> str:
     path = path_of(name, folders)
     found = path.stat()
     return f"{path} {found.st_size} {found.st_mtime_ns}"
+
+
+def input_path(name: str) -> Path:
+    """A file of ComfyUI's input folder, by its name there.
+
+    Raises:
+        ValueError: no name is given, or it leads out of the folder.
+    """
+    folder = Path(folder_paths.get_input_directory()).resolve()
+    path = (folder / name).resolve()
+    if not name or folder not in path.parents:
+        raise ValueError(
+            f"file is {name!r}; allowed is the name of a file in ComfyUI's input folder. Put it "
+            "there and write its name."
+        )
+    return path
+
+
+def input_stamp(name: str) -> str:
+    """Changes whenever this file of the input folder does; empty where there is none."""
+    path = Path(folder_paths.get_input_directory()) / name
+    if not path.is_file():
+        return ""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def run_folder(kind: str, name: str) -> Path:
+    """Where the training data or run of this name is kept, in ComfyUI's output folder.
+
+    Raises:
+        ValueError: the name is empty or no plain name.
+    """
+    _check_plain(name)
+    return Path(folder_paths.get_output_directory()) / "fewstep" / kind / name
+
+
+def loras_folder() -> Path:
+    """The folder for LoRAs in ComfyUI's output folder, which ComfyUI's loaders list too."""
+    return Path(folder_paths.get_output_directory()) / "loras"
+
+
+def free_path(folder: Path, name: str, ending: str) -> Path:
+    """A file of this name that is not there yet, with a number where it has to have one.
+
+    Raises:
+        ValueError: the name is empty or no plain name.
+    """
+    _check_plain(name)
+    names = (f"{name}{ending}", *(f"{name}_{n}{ending}" for n in range(2, 10000)))
+    return next(folder / one for one in names if not (folder / one).exists())
+
+
+def _check_plain(name):
+    if not PLAIN_NAME.fullmatch(name):
+        raise ValueError(
+            f"name is {name!r}; allowed are letters, digits, blanks, '.', '_' and '-', the first a "
+            "letter or digit. It becomes a file or folder."
+        )
 
 
 def hashed(path: Path) -> str:

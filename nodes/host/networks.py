@@ -70,3 +70,18 @@ def _w_embedding(path, header: Header):
             with safe_open(path, framework="pt") as file:
                 return file.get_tensor(key)
     return None
+
+
+def file_of(model) -> Path | None:
+    """The file a MODEL was loaded from, where this ComfyUI remembers it (from 0.29 on)."""
+    _, *arguments = getattr(model, "cached_patcher_init", None) or (None, ())
+    for value in arguments[0]:
+        if isinstance(value, str | Path) and Path(value).is_file():
+            return Path(value)
+    return None
+
+
+def distilled_class(model) -> str | None:
+    """What a MODEL is by its class, where ComfyUI has one for a distilled network alone."""
+    name = type(model.model.model_config).__name__
+    return {"FluxSchnell": "FLUX.1 schnell"}.get(name)

@@ -54,9 +54,9 @@ def test_without_a_checkpoint_nothing_changes(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"method": "endpoint"}, "a run with method segments, and now it is endpoint"),
+        ({"method": "endpoint"}, 'a run with method "segments", and now it is "endpoint"'),
         ({"sigmas": (3.0, 0.0)}, r"with sigmas \[3.0, 1.0, 0.0\], and now it is \[3.0, 0.0\]"),
-        ({"new": 1}, "with new None, and now it is 1"),
+        ({"new": 1}, "with new null, and now it is 1"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, changed, said):

@@ -83,7 +83,7 @@ def test_a_student_whose_hop_is_the_teachers_way_has_no_segment_loss(
 
 
 def test_the_segment_loss_by_hand():
-    x, x_next = torch.tensor([[[10.0], [8.0]]] * 2), torch.tensor([[[4.0], [5.0]]] * 2)
+    x, x_next = torch.tensor([[[10.0, 8.0]]] * 2), torch.tensor([[[4.0, 5.0]]] * 2)
     sigma, sigma_next = (torch.tensor(levels)[:, None, None] for levels in ([4.0, 2.0], [1.0, 0.0]))
     student = lambda x, sigma: torch.ones_like(x)
     # targets are (4 - 2.5) / .75 = 2 and (5 - 2) / .75 = 4, then x_next itself
@@ -129,8 +129,8 @@ def test_a_student_that_hops_exactly_has_no_endpoint_loss(process, gaussian, lev
 
 def test_the_endpoint_loss_by_hand():
     # from 8 at level 4: x0 estimate 4, so 5 at level 1; there 4 again, the end, or 1.5 less
-    x, x0 = torch.tensor([[8.0, 8.0]] * 2), torch.tensor([[4.0, 2.0], [1.0, 4.0]])
-    estimates = iter([torch.full((2, 2), 4.0), torch.tensor([[4.0, 4.0], [2.5, 4.0]])])
+    x, x0 = torch.full((2, 1, 2), 8.0), torch.tensor([[[4.0, 2.0]], [[1.0, 4.0]]])
+    estimates = iter([torch.full((2, 1, 2), 4.0), torch.tensor([[[4.0, 4.0]], [[2.5, 4.0]]])])
     seen = []
 
     def student(x, sigma):
@@ -138,7 +138,7 @@ def test_the_endpoint_loss_by_hand():
         return next(estimates)
 
     assert endpoint_loss(student, x, [4.0, 1.0, 0.0], x0).tolist() == [2.0, 1.125]
-    assert seen == [([[8.0] * 2] * 2, [[4.0]] * 2), ([[5.0] * 2] * 2, [[1.0]] * 2)]
+    assert seen == [([[[x] * 2]] * 2, [[[sigma]]] * 2) for x, sigma in ((8.0, 4.0), (5.0, 1.0))]
 
 
 def per_step(gains, levels):
@@ -158,24 +158,22 @@ def test_the_endpoints_gradient_reaches_every_step(process, gaussian, levels):
 
 
 def test_steps_computed_a_second_time_give_the_same_gradient():
-    levels, x, x0 = [14.6, 4.1, 1.6, 0.7, 0.0], randn(2, 3, dtype=torch.float32), torch.ones(2, 3)
-    gains = torch.linspace(0.5, 1.5, 4, requires_grad=True)
+    levels, x, x0 = [14.6, 4.1, 1.6, 0.7, 0.0], randn(2, 3), randn(2, 3, seed=1)
+    gains = torch.linspace(0.5, 1.5, 4, dtype=torch.float64, requires_grad=True)
     passes = []
 
     def student(x, sigma):
-        passes.append(round(sigma[0].item(), 4))
-        return torch.sin(gains[len(set(passes)) - 1] * x) if len(passes) <= 4 else again(x, sigma)
+        passes.append(sigma[0].item())
+        return per_step(gains, levels)(x, sigma)
 
-    def again(x, sigma):
-        return torch.sin(gains[levels.index(round(sigma[0].item(), 4))] * x)
-
-    kept = endpoint_loss(again, x, levels, x0)
-    (wanted,) = torch.autograd.grad(kept.sum(), gains)
-    saved = endpoint_loss(student, x, levels, x0, step=SAVING)
-    (gradient,) = torch.autograd.grad(saved.sum(), gains)
-    assert torch.equal(saved, kept) and torch.equal(gradient, wanted)
-    # forwards down the levels, then backwards up
-    assert passes == levels[:-1] + levels[-2::-1]
+    losses = (
+        endpoint_loss(student, x, levels, x0),
+        endpoint_loss(student, x, levels, x0, step=SAVING),
+    )
+    wanted, gradient = (torch.autograd.grad(loss.sum(), gains) for loss in losses)
+    assert torch.equal(*losses) and torch.equal(*wanted, *gradient)
+    # each run goes down the levels, and the second goes up again for its gradient
+    assert passes == 2 * levels[:-1] + levels[-2::-1]
 
 
 def test_the_endpoint_is_computed_in_float32_from_half_precision():

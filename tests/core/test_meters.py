@@ -117,6 +117,8 @@ def test_detail_is_the_share_of_energy_of_waves_above_half_nyquist():
         (4, 0, 15, 16, True),  # 0.267
         (0, 7, 16, 13, True),  # 6 periods the other way round: 0.46
         (3, 0, 12, 20, False),  # 0.25
+        (8, 0, 31, 16, True),  # 0.258
+        (7, 0, 29, 16, False),  # 0.241
         (1, 0, 4, 4, False),
         (1, 1, 4, 4, True),
         (2, 0, 4, 7, True),
@@ -160,6 +162,13 @@ def test_diversity_counts_each_pair_of_seeds_of_one_prompt_once():
     assert meters.diversity == pytest.approx(0.2)
     # as flat as they are, they hold no detail
     assert meters.detail_ratio is None
+
+
+def test_distances_are_euclidean():
+    teacher, student = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
+    # 4 at one place is as far as 1 at each of 16
+    teacher[1, 0, 2, 3], student[1] = 4.0, 2.0
+    assert measure(student, teacher, [0, 0]).diversity == 1.0
 
 
 def test_equal_seeds_have_a_diversity_of_exactly_0():
@@ -218,13 +227,13 @@ def test_float64_is_measured_in_float64():
     tiny = measure(latents() + 1e-12, latents(), GROUPS).mean_shift
     assert tiny == pytest.approx([1e-12] * 3, rel=0.2)
     # also where the other is in less
-    student, teacher = latents(1) * (1 + 1e-12), latents(0, torch.float32)
-    assert measure(student, teacher, GROUPS) == measure(student, teacher.double(), GROUPS)
+    more, less = latents(1) * (1 + 1e-12), latents(0, torch.float32)
+    assert measure(more, less, GROUPS) == measure(more, less.double(), GROUPS)
+    assert measure(less, more, GROUPS) == measure(less.double(), more, GROUPS)
 
 
 def test_a_flat_channel_of_the_teacher_is_no_measure_and_nothing_is_divided_by_it():
     teacher = latents(dtype=torch.float32)
-    # 0.1 has no exact mean in float32
     teacher[:, 1] = 0.1
     meters = measure(latents(1, torch.float32), teacher, GROUPS)
     assert meters.mean_shift[1] is None and meters.std_ratio[1] is None

@@ -143,6 +143,8 @@ def test_too_much_teachers_data_by_hand():
         "the run needs 0.59 GB of disk and 0.20 GB is there. Set prompts to 169, or set steps to "
         "1, or set the disk budget to 0.59 GB."
     )
+    # half of them with 2 seeds each
+    assert "prompts to 84," in refusal(disk=disk._replace(prompts=250, seeds=2))
 
 
 def test_a_full_disk_by_hand():

@@ -15,7 +15,8 @@ BEST = Meters((0.0, 0.0), (1.0, 1.0), 1.0, 1.0, 0.0)
     "changed",
     [
         {"mean_shift": (0.1, -0.1)},
-        {"std_ratio": (0.95, 1.05)},
+        {"std_ratio": (0.95, 1.0)},
+        {"std_ratio": (1.0, 1.05)},
         {"detail_ratio": 0.8},
         {"detail_ratio": 1.2},
         {"diversity": 0.85},

@@ -94,6 +94,19 @@ def test_best_and_meters_survive_an_interrupt(tmp_path):
     assert [meters.paired_error for meters in outcome.meters.values()] == [0.1, 0.5, 0.3, 0.4]
 
 
+def test_a_validation_that_was_cut_off_is_made_up_for(tmp_path):
+    def interrupted(lora):
+        raise KeyboardInterrupt
+
+    for at in (3, 12):
+        with pytest.raises(KeyboardInterrupt):
+            run(training(validate_every=at), tmp_path / str(at), ABOUT, validate=interrupted)
+        outcome = run(
+            training(validate_every=at), tmp_path / str(at), ABOUT, validate=lambda lora: GOOD
+        )
+        assert list(outcome.meters) == list(range(at, 13, at))
+
+
 def test_a_student_whose_seeds_become_one_ends_the_run_with_the_best_before(tmp_path):
     diversity = iter([0.95, 0.5, 0.9])
     outcome = run(
@@ -131,7 +144,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
 
 def test_a_folder_of_another_run_is_refused_before_a_step(tmp_path):
     run(training(), tmp_path, ABOUT)
-    with pytest.raises(ValueError, match="a run with what a test, and now it is another"):
+    with pytest.raises(ValueError, match='a run with what "a test", and now it is "another"'):
         run(training(), tmp_path, {"what": "another"}, on_step=stop_at(0))
 
 

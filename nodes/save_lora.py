@@ -1,0 +1,61 @@
+"""The node that saves a trained LoRA with its recipe, so that its loader knows it."""
+
+from comfy_api.latest import io
+
+from ..lora.layers import layers_of
+from ..lora.save import file_metadata, save
+from ..recipes.own import describe
+from .host import files
+from .prompts import FOLDER
+from .schema import schema
+from .sockets import RecipeSocket
+from .training_sockets import LoraSocket
+
+
+def save_lora(lora, recipe, name: str) -> str:
+    """Save a LORA_MODEL among ComfyUI's LoRAs; the name that loaders list it by.
+
+    Raises:
+        ValueError: the name is no plain one, or a LoRA has NaN.
+        OSError: the disk is full.
+    """
+    folder = files.loras_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = files.free_path(folder, name, ".safetensors")
+    metadata = file_metadata(describe(recipe), layers_of(lora).values())
+    save(path, lora, metadata)
+    return path.name
+
+
+class FewStepSaveLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepSaveLora",
+            display_name="Save LoRA (FewStep)",
+            description=(
+                "Saves a trained LoRA into ComfyUI's output/loras, where its loaders find it, with "
+                "its recipe: LoRA Loader (FewStep) then sets everything by itself."
+            ),
+            search_aliases=["save", "lora", "export"],
+            inputs=[
+                LoraSocket.Input("lora", tooltip="From Bake Guidance or Distill (FewStep)."),
+                RecipeSocket.Input("recipe", tooltip="From the same node."),
+                io.String.Input(
+                    "name",
+                    default="my_fast_lora",
+                    tooltip="Of the file. One that is there already is never replaced.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="lora_name", tooltip="What it is called in lists of LoRAs."
+                )
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, lora, recipe, name) -> io.NodeOutput:
+        return io.NodeOutput(save_lora(lora, recipe, name))

@@ -1,0 +1,163 @@
+"""The node that has the teacher draw what its student is trained on."""
+
+import shutil
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ..distill.plan import GB, Disk, Plan, check
+from ..distill.trajectories import Request, make
+from .host import files, texts
+from .host.encoding import latent_shape
+from .host.progress import Progress
+from .host.sampling import sampling_of
+from .host.training import network_of
+from .known import STOP, WARN
+from .prompts import FOLDER
+from .schedules import sigmas_of
+from .schema import schema
+from .sockets import report_output
+from .teachers import check_teacher
+from .training_sockets import DataSocket, Prompts, PromptsSocket, TeacherData
+
+
+def make_data(
+    node, model, prompts: Prompts, latent_image, *, steps, cfg, seeds, seed, name, budget
+) -> str:
+    """Make a teacher's trajectories, or what is missing of them; returns a report.
+
+    Raises:
+        ValueError: something cannot be trained with, the folder holds something else, or there is
+            too little disk.
+    """
+    folder = files.run_folder("data", name)
+    shape = latent_shape(model, latent_image)
+    sigmas = sigmas_of(sampling_of(model), "trailing", steps)
+    _check_disk(folder, budget, len(prompts.positive), seeds, steps, shape)
+    with network_of(model, prompts.positive, prompts.negative) as network:
+        request = Request(
+            teacher=network.fingerprint,
+            process=network.process.name,
+            sigmas=tuple(sigmas),
+            cfg_scale=cfg,
+            shape=shape,
+            rows=tuple(row for row in range(network.rows) for _ in range(seeds)),
+            seeds=tuple((seed + k) % 2**64 for k in range(seeds)) * network.rows,
+        )
+        progress = Progress(node, len(request.rows) * steps)
+        made = make(network, request, folder, on_step=lambda done: progress.advance(done))
+    size = request.bytes_on_disk() / GB
+    return (
+        f"{len(made)} trajectories of {len(prompts.positive)} prompts, {steps} steps at cfg "
+        f"{cfg:g}, {size:.3f} GB\nin {folder}\n"
+    )
+
+
+def _check_disk(folder: Path, budget, prompts, seeds, steps, shape):
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free + _size_of(folder)
+    disk = Disk(free, round(budget * GB), 0, prompts, seeds, steps, shape)
+    check(Plan(prompts * seeds, 0.0, None, disk))
+
+
+def _size_of(folder):
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
+
+
+class FewStepTeacherData(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema(
+            folder=FOLDER,
+            node_id="FewStepTeacherData",
+            hidden=texts.NEEDED,
+            display_name="Teacher Data (FewStep)",
+            description=(
+                "Has the undistilled model sample every prompt, with guidance, and keeps its path "
+                "from noise to picture on disk. This is what students are trained on: no pictures "
+                "are needed. Cancelled or cut off, it goes on where it was."
+            ),
+            search_aliases=["teacher", "trajectories", "distill", "cache", "dataset"],
+            inputs=[
+                io.Model.Input("model", tooltip="The undistilled model, with LoRAs it shall keep."),
+                PromptsSocket.Input("prompts", tooltip="From Prompts (FewStep)."),
+                io.Latent.Input(
+                    "latent_image", tooltip="An empty latent of the size that pictures shall have."
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=24,
+                    min=2,
+                    max=1000,
+                    tooltip=(
+                        "Of the teacher. Students have a divisor of it: 24 serves for 1, 2, 3, 4, "
+                        "6, 8 and 12 steps."
+                    ),
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=5.0,
+                    min=1.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="The guidance that is baked in: the cfg you like best.",
+                ),
+                io.Int.Input(
+                    "seeds",
+                    default=1,
+                    min=1,
+                    max=1000,
+                    tooltip="Pictures of each prompt; with 2, variety can be measured.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    tooltip="Of the first picture of each prompt; the next have the next.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="teacher",
+                    tooltip="Of the folder in ComfyUI's output/fewstep/data that it is kept in.",
+                ),
+                io.Float.Input(
+                    "budget_gb",
+                    default=5.0,
+                    min=0.001,
+                    max=100000.0,
+                    step=0.1,
+                    tooltip="The most that it may take on disk; asked before the first step.",
+                ),
+                if_distilled_input(),
+            ],
+            outputs=[
+                DataSocket.Output(
+                    display_name="data",
+                    tooltip="Goes into Bake Guidance (FewStep) and Distill (FewStep).",
+                ),
+                report_output("How much was made, and where it lies."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, prompts, latent_image, steps, cfg, seeds, seed, name, budget_gb, if_distilled
+    ) -> io.NodeOutput:
+        check_teacher(model, if_distilled)
+        wanted = {"steps": steps, "cfg": cfg, "seeds": seeds, "seed": seed}
+        report = make_data(cls, model, prompts, latent_image, name=name, budget=budget_gb, **wanted)
+        texts.show(cls, report)
+        return io.NodeOutput(TeacherData(files.run_folder("data", name), prompts, steps), report)
+
+
+def if_distilled_input():
+    return io.Combo.Input(
+        "if_distilled",
+        options=[STOP, WARN],
+        default=STOP,
+        tooltip=(
+            "What happens where model is distilled already (Turbo, schnell, Lightning, klein). "
+            "stop: an error that says why. warn: it goes on."
+        ),
+    )

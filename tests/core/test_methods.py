@@ -1,0 +1,148 @@
+import pytest
+import torch
+from small_network import SHAPE, SmallNetwork
+
+from fewstep.diffusion.process import FLOW, VE
+from fewstep.distill.lora import Lora
+from fewstep.distill.methods import (
+    Setting,
+    States,
+    anchor_levels,
+    bake_guidance,
+    levels_of,
+    match_endpoint,
+    match_segments,
+    trained_on,
+)
+from fewstep.distill.network import NEGATIVE, denoiser
+from fewstep.distill.training import Options, Training
+from fewstep.distill.trajectories import Request, make
+
+SIGMAS = {"VE": (14.6, 5.0, 2.0, 1.0, 0.3, 0.05, 0.0), "FLOW": (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0)}
+CFG = 2.5
+
+
+@pytest.fixture(params=[VE, FLOW], ids=lambda process: process.name)
+def setting(request, tmp_path):
+    network = SmallNetwork(request.param)
+    wanted = Request(
+        teacher=network.fingerprint,
+        process=request.param.name,
+        sigmas=SIGMAS[request.param.name],
+        cfg_scale=CFG,
+        shape=SHAPE,
+        rows=(0, 1, 2, 3, 4, 0, 1, 2),
+        seeds=tuple(range(8)),
+        dtype="float32",
+    )
+    return Setting(network, make(network, wanted, tmp_path), 2, 2.0, seed=0)
+
+
+def predicted(setting, index, x, sigma, *changes):
+    """x0 estimates with and without the condition, asked one after the other."""
+    rows = setting.data.rows[index]
+    with torch.no_grad():
+        cond = denoiser(setting.network, rows, *changes)(x, sigma)
+        uncond = denoiser(setting.network, torch.full_like(rows, NEGATIVE), *changes)(x, sigma)
+    return cond, uncond
+
+
+def loss_of(method, batch):
+    return method.turns[0].loss(batch).detach().double()
+
+
+def test_guidance_is_taught_by_the_teachers_guided_estimate_at_every_level(setting):
+    method, data = bake_guidance(setting), setting.data
+    batch = States(torch.tensor([0, 3, 7]), torch.tensor([0, 2, 5]))
+    x, sigma = data.x(*batch).double(), data.sigma(batch.level).double()
+    # a student that has learned nothing is the teacher without guidance
+    cond, uncond = predicted(setting, batch.index, x, sigma)
+    error = (cond - (uncond + CFG * (cond - uncond))).square().flatten(1).mean(1)
+    alpha = setting.network.process.alpha(sigma).flatten()
+    weight = (alpha / sigma.flatten()) ** 2 + 1
+    torch.testing.assert_close(loss_of(method, batch), weight * error, rtol=1e-3, atol=1e-7)
+    drawn = method.draw(torch.Generator().manual_seed(0), 500)
+    assert set(drawn.level.tolist()) == set(range(6)) and set(drawn.index.tolist()) == set(range(8))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+def test_segments_are_taught_by_where_the_teacher_is_at_the_students_next_level(setting, steps):
+    method, data = match_segments(setting, steps), setting.data
+    drawn = method.draw(torch.Generator().manual_seed(0), 200)
+    stride = 6 // steps
+    assert set(drawn.level.tolist()) == set(range(0, 6, stride))
+    first = torch.tensor([2])
+    for level in range(0, 6, stride):
+        batch = States(first, torch.tensor([level]))
+        x, sigma = data.x(*batch).double(), data.sigma(batch.level).double()
+        after = data.x(first, torch.tensor([level + stride])).double()
+        ratio = SIGMAS[setting.network.process.name][level + stride] / sigma
+        cond, _ = predicted(setting, first, x, sigma)
+        error = (cond - (after - ratio * x) / (1 - ratio)).square().flatten(1).mean(1)
+        weight = (setting.network.process.alpha(sigma).flatten() / sigma.flatten()) ** 2 + 1
+        torch.testing.assert_close(loss_of(method, batch), weight * error, rtol=1e-3, atol=1e-7)
+
+
+def test_the_endpoint_is_that_of_the_teachers_run_from_the_same_noise(setting):
+    method, data = match_endpoint(setting, 3), setting.data
+    batch = method.draw(torch.Generator().manual_seed(0), 5)
+    assert set(batch.level.tolist()) == {0}
+    x = data.x(*batch).double()
+    sigmas = SIGMAS[setting.network.process.name][::2]
+    for sigma, after in zip(sigmas[:-1], sigmas[1:], strict=True):
+        cond, _ = predicted(setting, batch.index, x, torch.tensor(sigma))
+        x = cond + after / sigma * (x - cond)
+    wanted = (x - data.x0(batch.index)).square().flatten(1).mean(1)
+    torch.testing.assert_close(loss_of(method, batch), wanted, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("make_method", [bake_guidance, lambda s: match_endpoint(s, 2)])
+def test_what_is_on_under_the_student_stays_on_and_is_not_trained(setting, make_method):
+    generator = torch.Generator().manual_seed(5)
+    base = Lora(setting.network.hooks.layers, 2, 2.0, generator).requires_grad_(False)
+    for up in base.up:
+        up.normal_(std=0.5, generator=generator)
+    batch = States(torch.tensor([1]), torch.tensor([0]))
+    plain, based = (make_method(s) for s in (setting, setting._replace(base=(base,))))
+    assert (loss_of(plain, batch) - loss_of(based, batch)).abs() > 1e-4
+    based.turns[0].loss(batch).sum().backward()
+    assert all(up.grad is not None and up.grad.abs().sum() > 0 for up in based.student.up)
+    assert all(parameter.grad is None for parameter in base.parameters())
+
+
+def test_what_is_held_out_is_never_drawn(setting):
+    method = bake_guidance(setting._replace(held_out=3))
+    drawn = method.draw(torch.Generator().manual_seed(0), 500)
+    assert set(drawn.index.tolist()) == set(range(5))
+    with pytest.raises(ValueError, match="8 trajectories, and 8 of them are held out"):
+        trained_on(setting._replace(held_out=8))
+
+
+def test_students_levels_are_among_the_teachers(setting):
+    assert anchor_levels(setting.data, 3).tolist() == [0, 2, 4, 6]
+    assert levels_of(setting, 2) == [SIGMAS[setting.network.process.name][i] for i in (0, 3, 6)]
+    for steps in (0, 4, 5, 7):
+        said = f"steps is {steps}, and the teacher's data has 6 steps; .* divisors 1, 2, 3, 6"
+        with pytest.raises(ValueError, match=said):
+            anchor_levels(setting.data, steps)
+
+
+@pytest.mark.parametrize(
+    "make_method",
+    [bake_guidance, lambda s: match_segments(s, 2), lambda s: match_endpoint(s, 2)],
+    ids=["guidance", "segments", "endpoint"],
+)
+def test_every_method_learns(setting, make_method):
+    method = make_method(setting)
+    training = Training(method, Options(iterations=60, batch=16, learning_rate=2e-2, warm_up=5))
+    while not training.is_done:
+        training.step()
+    losses = training.losses["student"]
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+
+
+def test_a_seed_decides_the_student_that_a_run_begins_with(setting):
+    first, again = bake_guidance(setting).student, bake_guidance(setting).student
+    other = bake_guidance(setting._replace(seed=1)).student
+    assert all(torch.equal(a, b) for a, b in zip(first.down, again.down, strict=True))
+    assert not torch.equal(first.down[0], other.down[0])
