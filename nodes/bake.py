@@ -20,14 +20,14 @@ from .training_sockets import DataSocket, LoraSocket, LossSocket, OptionsSocket
 FEWEST = 10
 
 
-def _inputs(*own):
+def _inputs(name, *own):
     return [
         io.Model.Input("model", tooltip="The teacher, as it went into Teacher Data (FewStep)."),
         DataSocket.Input("data", tooltip="From Teacher Data (FewStep)."),
         *own,
         io.String.Input(
             "name",
-            default="student",
+            default=name,
             tooltip=(
                 "Of the folder in ComfyUI's output/fewstep/runs for checkpoints. Interrupted, the "
                 "same name goes on; another run wants another name."
@@ -59,6 +59,14 @@ def _outputs():
     ]
 
 
+def _check_guided(data):
+    if data.request.cfg_scale == 1.0:
+        raise ValueError(
+            "the teacher's data was made with cfg 1, which is no guidance, so there is nothing to "
+            "bake. Make data with the cfg you like best."
+        )
+
+
 def _given(node, baked: Baked) -> io.NodeOutput:
     texts.show(node, baked.report)
     return io.NodeOutput(*baked)
@@ -78,7 +86,7 @@ class FewStepBakeGuidance(io.ComfyNode):
                 "of the data are baked in."
             ),
             search_aliases=["bake cfg", "guidance distillation", "train", "lora", "cfg"],
-            inputs=_inputs(),
+            inputs=_inputs("guidance"),
             outputs=_outputs(),
         )
 
@@ -87,7 +95,7 @@ class FewStepBakeGuidance(io.ComfyNode):
         check_teacher(model, if_distilled)
         counts = tuple(sorted({min(FEWEST, data.steps), data.steps}))
         kind = Kind(f"guidance baked in ({name})", GUIDANCE_FAMILY, counts)
-        order = Order(bake_guidance, kind, {"method": "guidance"}, name)
+        order = Order(bake_guidance, kind, {"method": "guidance"}, name, check=_check_guided)
         return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))
 
 
@@ -101,12 +109,13 @@ class FewStepDistill(io.ComfyNode):
             display_name="Distill (FewStep)",
             description=(
                 "Trains a LoRA that makes the teacher's pictures in few steps at cfg 1. segments: "
-                "each step learns the stretch of the teacher's path that it stands for; sound and "
-                "quick. endpoint: the whole run is trained by where it ends; best, and several "
-                "times as slow."
+                "each step learns the stretch of the teacher's path that it stands for; each "
+                "iteration is one pass. endpoint: the whole run is trained by where it ends; each "
+                "iteration is all steps of a picture."
             ),
             search_aliases=["distill", "few step", "train", "lora", "fast", "turbo"],
             inputs=_inputs(
+                "student",
                 io.Combo.Input(
                     "method", options=list(STEPS), default="segments", tooltip="How it is taught."
                 ),
@@ -136,6 +145,6 @@ class FewStepDistill(io.ComfyNode):
         check_choice("method", method, STEPS)
         check_teacher(model, if_distilled)
         kind = Kind(f"{steps} steps ({name})", STEPS_FAMILY, (steps,))
-        about = {"method": method, "steps": steps, "base": base_lora is not None}
+        about = {"method": method, "steps": steps}
         order = Order(partial(STEPS[method], steps=steps), kind, about, name, base_lora)
         return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))

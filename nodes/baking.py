@@ -20,7 +20,7 @@ from .host import files, pictures, trial
 from .host.progress import Progress
 from .host.training import network_of
 from .plan import plan
-from .students import Kind, lora_of, recipe_of_student, tensors_of
+from .students import Kind, digest, lora_of, recipe_of_student, tensors_of
 from .training_sockets import TeacherData, TrainOptions
 
 # of a checkpoint, in multiples of the LoRA's size: weights, average, best, two moments
@@ -51,6 +51,7 @@ class Order(NamedTuple):
     about: dict[str, Any]
     name: str
     base: dict[str, torch.Tensor] | None = None
+    check: Callable[[Trajectories], None] = lambda data: None
 
 
 def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, vae=None) -> Baked:
@@ -66,6 +67,7 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
     with network_of(model, words.positive, words.negative, **layers) as network:
         trajectories = Trajectories(Shards.opened(data.folder, KIND), network.process)
         _check_same(trajectories, network)
+        order.check(trajectories)
         setting = _setting(network, trajectories, options, order)
         planned = _plan(folder, setting, order, options)
         plans.check(planned)
@@ -150,10 +152,12 @@ def _run(node, folder, setting, order, options, validation):
 
     about = {
         **order.about,
-        "teacher": setting.data.request.teacher,
-        "cfg_scale": setting.data.request.cfg_scale,
-        "options": options._replace(run=options.run)._asdict(),
+        **setting.data.request._asdict(),
+        **options._asdict(),
+        **options.run._asdict(),
+        "base": order.base and digest(order.base),
     }
+    del about["run"]
     return run(training, folder, about, validate=validation, on_step=on_step), training.losses
 
 

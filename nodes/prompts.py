@@ -33,6 +33,8 @@ def encoded(clip, prompts: list[Prompt], negative: str) -> Prompts:
         ValueError: not all prompts have one negative.
     """
     wanted = {negative if prompt.negative is None else prompt.negative for prompt in prompts}
+    if negative:
+        wanted.add(negative)
     if len(wanted) > 1:
         raise ValueError(
             f"prompts have {len(wanted)} different negatives, those of the file and that of the "
@@ -80,7 +82,7 @@ class FewStepPrompts(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "count",
-                    default=200,
+                    default=0,
                     min=0,
                     max=100000,
                     tooltip="How many prompts, from the first on. 0 takes all.",

@@ -1,5 +1,6 @@
 """What a trained student is: its LoRA as core knows it, and the recipe it wants."""
 
+import hashlib
 from typing import NamedTuple
 
 import torch
@@ -42,6 +43,15 @@ def lora_of(tensors: dict[str, torch.Tensor], layers, device) -> Lora:
             "train. Connect a LoRA that FewStep trained for this model, with the same layers."
         )
     return Lora.of(found).to(device).requires_grad_(False)
+
+
+def digest(tensors: dict[str, torch.Tensor]) -> str:
+    """Equal for equal LORA_MODELs."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].float().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def recipe_of_student(model, kind: Kind) -> Recipe:

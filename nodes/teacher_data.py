@@ -6,7 +6,8 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..distill.plan import GB, Disk, Plan, check
-from ..distill.trajectories import Request, make
+from ..distill.shards import lost
+from ..distill.trajectories import Request, make, missing
 from .host import files, texts
 from .host.encoding import latent_shape
 from .host.progress import Progress
@@ -42,10 +43,10 @@ def make_data(
             cfg_scale=cfg,
             shape=shape,
             rows=tuple(row for row in range(network.rows) for _ in range(seeds)),
-            seeds=tuple((seed + k) % 2**64 for k in range(seeds)) * network.rows,
+            seeds=tuple((seed + k) % 2**64 for k in range(seeds * network.rows)),
         )
-        progress = Progress(node, len(request.rows) * steps)
-        made = make(network, request, folder, on_step=lambda done: progress.advance(done))
+        progress = Progress(node, missing(request, folder) * steps)
+        made = make(network, request, folder, on_step=progress.advance)
     size = request.bytes_on_disk() / GB
     return (
         f"{len(made)} trajectories of {len(prompts.positive)} prompts, {steps} steps at cfg "
@@ -114,7 +115,7 @@ class FewStepTeacherData(io.ComfyNode):
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
-                    tooltip="Of the first picture of each prompt; the next have the next.",
+                    tooltip="Of the first picture; every further one has the next.",
                 ),
                 io.String.Input(
                     "name",
@@ -139,6 +140,11 @@ class FewStepTeacherData(io.ComfyNode):
                 report_output("How much was made, and where it lies."),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, name, **others):
+        # so that files that have gone are made anew
+        return lost(files.run_folder("data", name))
 
     @classmethod
     def execute(

@@ -95,9 +95,10 @@ class FewStepTrainOptions(io.ComfyNode):
                 _int(
                     "pictures",
                     DEFAULTS.pictures,
-                    0,
+                    1,
                     64,
-                    "Made at each validation, of prompts and seeds that are not trained on.",
+                    "Made at each validation. They are not trained on where the data has four "
+                    "times as many or more.",
                 ),
             ],
             outputs=[

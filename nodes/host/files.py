@@ -90,14 +90,19 @@ def loras_folder() -> Path:
 
 
 def free_path(folder: Path, name: str, ending: str) -> Path:
-    """A file of this name that is not there yet, with a number where it has to have one.
+    """A LoRA file of this name that is not there yet, with a number where it has to have one.
 
     Raises:
         ValueError: the name is empty or no plain name.
     """
     _check_plain(name)
     names = (f"{name}{ending}", *(f"{name}_{n}{ending}" for n in range(2, 10000)))
-    return next(folder / one for one in names if not (folder / one).exists())
+    return next(folder / one for one in names if not _is_listed(folder, one))
+
+
+def _is_listed(folder, name):
+    # what is called so in another folder for LoRAs would be loaded instead
+    return (folder / name).exists() or folder_paths.get_full_path("loras", name) is not None
 
 
 def _check_plain(name):

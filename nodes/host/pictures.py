@@ -42,6 +42,8 @@ def _images(model, vae, latents):
     if vae is not None:
         images = vae.decode(latents)
         return images.reshape(-1, *images.shape[-3:])
+    # of a video the first picture
+    latents = latents[:, :, 0] if latents.ndim == 5 else latents
     factors = torch.tensor(model.model.latent_format.latent_rgb_factors or [])
     if len(factors) != latents.shape[1]:
         factors = torch.eye(latents.shape[1], 3)

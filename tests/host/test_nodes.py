@@ -22,6 +22,12 @@ IDS = {
     "FewStepSamplerLCM",
     "FewStepSamplerTCD",
     "FewStepSamplerEuler",
+    "FewStepPrompts",
+    "FewStepTeacherData",
+    "FewStepTrainOptions",
+    "FewStepBakeGuidance",
+    "FewStepDistill",
+    "FewStepSaveLora",
     "FewStepDemoModel",
 }
 # inputs whose choices are the user's files, or more than a page can list

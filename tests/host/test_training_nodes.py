@@ -1,0 +1,314 @@
+import itertools
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+
+@pytest.fixture
+def output(host, tmp_path, monkeypatch):
+    """ComfyUI's output folder, empty."""
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
+    folders, endings = folder_paths.folder_names_and_paths["loras"]
+    monkeypatch.setitem(
+        folder_paths.folder_names_and_paths, "loras", ([str(tmp_path / "loras")], endings)
+    )
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def teacher(host):
+    from fewstep.nodes.demo import FewStepDemoModel
+
+    return FewStepDemoModel.execute("teacher").result
+
+
+@pytest.fixture
+def data(output, teacher):
+    from host import training_graph as graph
+
+    return graph.teacher_data(teacher[0], graph.prompts(clip=teacher[1]))
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(first[key], second[key]) for key in first
+    )
+
+
+def test_a_student_of_one_picture_paints_it_through_the_sampler_node(output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.evaluate.compare import psnr
+    from fewstep.nodes.apply import FewStepSample
+    from fewstep.nodes.loaders import FewStepLoraLoader
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    model, clip, vae = teacher
+    words = graph.prompts(clip=clip)
+    data = graph.teacher_data(model, words)
+    long = {"iterations": 150, "batch": 2, "rank": 16, "lora_alpha": 16.0, "learning_rate": 4e-3}
+    lora, _, recipe, _, _ = graph.distill(model, data, steps=2, warm_up=10, **long)
+    name = FewStepSaveLora.execute(lora, recipe, "two steps")[0]
+    loaded, found, report = FewStepLoraLoader.execute(model, name, 1.0, 0, "stop").result
+    assert found.steps.default == 2 and "certain" in report
+    latent = FewStepSample.execute(loaded, found, words.positive[0], graph.LATENT, 5, 1.0, 0.0)[0]
+    from fewstep.distill.shards import Shards
+    from fewstep.distill.trajectories import KIND
+
+    wanted = Shards.opened(data.folder, KIND).tensors("path")[0][-1].float()
+    pictures = [
+        vae.decode(model.model.process_latent_out(x)) for x in (latent["samples"], wanted[None])
+    ]
+    ratio = psnr(*(255 * picture[0] for picture in pictures))
+    assert ratio > 35
+
+
+def test_the_teachers_data_is_what_a_guided_euler_run_of_comfyui_gives(output, teacher):
+    from host import runs
+    from host import training_graph as graph
+
+    from fewstep.distill.shards import Shards
+    from fewstep.distill.trajectories import KIND
+
+    model, clip, _ = teacher
+    words = graph.prompts("a red circle\na small green square", negative="blue", clip=clip)
+    data = graph.teacher_data(model, words, seeds=2, seed=7, cfg=3.0)
+    ends = Shards.opened(data.folder, KIND).tensors("path")
+    places = [(0, 7), (0, 8), (1, 9), (1, 10)]
+    for end, (row, seed) in zip(ends, places, strict=True):
+        sigmas = runs.sigmas(model, steps=4)
+        sampled = runs.sample(
+            model,
+            runs.euler(),
+            sigmas,
+            graph.LATENT,
+            cfg=3.0,
+            seed=seed,
+            positive=words.positive[row],
+            negative=words.negative,
+        )
+        torch.testing.assert_close(end[-1].float(), sampled[0], rtol=5e-3, atol=5e-3)
+
+
+def test_an_interrupted_training_goes_on_and_gives_the_same_lora(data, teacher, monkeypatch):
+    import comfy.model_management as management
+    from host import training_graph as graph
+
+    whole = graph.bake(teacher[0], data, "whole")[0]
+    calls = itertools.count()
+
+    def interrupted():
+        if next(calls) == 3:
+            raise management.InterruptProcessingException
+
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", interrupted)
+    with pytest.raises(management.InterruptProcessingException):
+        graph.bake(teacher[0], data, "cut")
+    again = graph.bake(teacher[0], data, "cut")[0]
+    assert equal(whole, again)
+
+
+def test_a_run_that_is_done_gives_its_result_again_without_a_step(data, teacher):
+    from host import training_graph as graph
+
+    first, again = (graph.bake(teacher[0], data) for _ in range(2))
+    assert equal(first[0], again[0]) and first[1] == again[1]
+
+
+@pytest.mark.parametrize("method", ["segments", "endpoint"])
+def test_a_lora_to_start_from_goes_into_the_result(data, teacher, method):
+    from host import training_graph as graph
+
+    model = teacher[0]
+    base = graph.bake(model, data, "base", learning_rate=1e-2)[0]
+    # a student that learns nothing leaves what it started from
+    both = graph.distill(model, data, method, base=base, learning_rate=1e-8)[0]
+    assert base.keys() == both.keys()
+    for key in (key for key in base if key.endswith("lora_up.weight")):
+        stem = key.removesuffix("lora_up.weight")
+
+        def change(tensors, stem=stem):
+            up, down = tensors[f"{stem}lora_up.weight"], tensors[f"{stem}lora_down.weight"]
+            scale = tensors[f"{stem}alpha"] / len(down)
+            return scale * up.float().flatten(1) @ down.float().flatten(1)
+
+        assert both[f"{stem}lora_down.weight"].shape[0] == 8
+        torch.testing.assert_close(change(both), change(base), rtol=1e-2, atol=1e-3)
+
+
+def test_a_saved_lora_carries_its_recipe_and_replaces_no_file(data, teacher, output):
+    from host import training_graph as graph
+
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    lora, losses, recipe, report, pictures = graph.bake(teacher[0], data, vae=teacher[2])
+    names = [FewStepSaveLora.execute(lora, recipe, "mine")[0] for _ in range(3)]
+    assert names == ["mine.safetensors", "mine_2.safetensors", "mine_3.safetensors"]
+    with safe_open(output / "loras" / names[2], "pt") as file:
+        told = json.loads(file.metadata()["fewstep.recipe"])
+    assert told["family"] == "guidance" and told["steps"] == [4]
+    assert told["schedule"] == {"spacing": "trailing"} and told["guidance"]["default"] == 1.0
+    assert len(losses["loss"]) == 4 and pictures.shape == (1, 128, 256, 3)
+    assert "4 iterations at" in report and "the student of iteration 4 is kept" in report
+
+
+def test_core_loads_and_plots_what_a_training_gives(host, data, teacher):
+    from comfy_extras import nodes_train
+    from host import training_graph as graph
+
+    lora, losses, *_ = graph.bake(teacher[0], data, learning_rate=1e-2)
+    loaded = nodes_train.LoraModelLoader.execute(teacher[0], lora, 1.0)
+    model = loaded[0]
+    assert sum(map(len, model.patches.values())) == len(lora) / 3
+    assert max(losses["loss"]) > min(losses["loss"])
+
+
+def test_files_and_the_shipped_list_are_read(teacher, host, tmp_path, monkeypatch):
+    import folder_paths
+
+    from fewstep.nodes.prompts import FewStepPrompts
+
+    monkeypatch.setattr(folder_paths, "input_directory", str(tmp_path))
+    (tmp_path / "mine.csv").write_text("prompt,negative\na red circle,blue\na square,blue\n")
+    prompts, report = FewStepPrompts.execute(teacher[1], "file", "", "mine.csv", 0, "blue").result
+    assert prompts.texts == ("a red circle", "a square") and "2 prompts" in report
+    shipped = FewStepPrompts.execute(teacher[1], "shipped", "", "", 3, "")[0]
+    assert len(shipped.positive) == 3
+    with pytest.raises(ValueError, match="prompts have 2 different negatives"):
+        FewStepPrompts.execute(teacher[1], "file", "", "mine.csv", 0, "green")
+    with pytest.raises(ValueError, match="name of a file in ComfyUI's input folder"):
+        FewStepPrompts.execute(teacher[1], "file", "", "../secret.txt", 0, "")
+    with pytest.raises(ValueError, match="source is 'web'"):
+        FewStepPrompts.execute(teacher[1], "web", "", "", 0, "")
+
+
+def test_data_of_another_model_or_other_prompts_is_refused(host, data, teacher):
+    from host import training_graph as graph
+
+    other = data._replace(prompts=graph.prompts("a green square", clip=teacher[1]))
+    with pytest.raises(ValueError, match="data was made by another model"):
+        graph.bake(teacher[0], other)
+
+
+def test_a_folder_of_other_data_is_refused(host, data, teacher):
+    from host import training_graph as graph
+
+    with pytest.raises(ValueError, match="was made with another cfg_scale: 4.0, and now it is 5.0"):
+        graph.teacher_data(teacher[0], data.prompts, cfg=5.0)
+
+
+def test_data_that_has_gone_or_is_damaged_is_refused(host, data, teacher):
+    from host import training_graph as graph
+
+    (path,) = data.folder.glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="its checksum differs"):
+        graph.bake(teacher[0], data)
+    with pytest.raises(ValueError, match="holds no teacher trajectories"):
+        graph.bake(teacher[0], data._replace(folder=data.folder / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"steps": 3}, "steps is 3, and the teacher's data has 4 steps; allowed are its divisors"),
+        ({"rank": 500}, "rank is 500; .* is allowed"),
+        ({"layers": "nothing"}, "pattern 'nothing', which fits none"),
+        ({"batch": 3, "accumulation": 2}, "batch is 3, which 2 parts"),
+        ({"name": "../up"}, "name is '../up'; allowed are letters"),
+        ({"optimizer": "adamw 8-bit"}, "Install bitsandbytes"),
+        ({"method": "magic"}, "method is 'magic'; allowed is one of segments, endpoint"),
+    ],
+)
+def test_what_no_training_can_have_is_refused(host, data, teacher, changed, said):
+    from host import training_graph as graph
+
+    with pytest.raises(ValueError, match=said):
+        graph.distill(teacher[0], data, **changed)
+
+
+def test_data_without_guidance_has_none_to_bake(output, teacher):
+    from host import training_graph as graph
+
+    data = graph.teacher_data(teacher[0], graph.prompts(clip=teacher[1]), cfg=1.0)
+    with pytest.raises(ValueError, match="made with cfg 1, which is no guidance"):
+        graph.bake(teacher[0], data)
+
+
+def test_a_run_of_other_data_or_another_base_is_not_gone_on_with(data, teacher):
+    from host import training_graph as graph
+
+    model, first = teacher[0], graph.bake(teacher[0], data, "base")[0]
+    graph.distill(model, data, base=first)
+    with pytest.raises(ValueError, match="a run with base .*, and now it is null"):
+        graph.distill(model, data)
+    other = graph.teacher_data(model, data.prompts, seed=6, name="other")
+    with pytest.raises(ValueError, match="a run with seeds"):
+        graph.distill(model, other, base=first)
+
+
+def test_data_that_has_lost_a_file_is_made_again(data, teacher):
+    from host import training_graph as graph
+
+    from fewstep.nodes.teacher_data import FewStepTeacherData
+
+    before = FewStepTeacherData.fingerprint_inputs(name="teacher")
+    assert before == FewStepTeacherData.fingerprint_inputs(name="never made")
+    (path,) = data.folder.glob("*.safetensors")
+    content = path.read_bytes()
+    path.unlink()
+    assert FewStepTeacherData.fingerprint_inputs(name="teacher") != before
+    graph.teacher_data(teacher[0], data.prompts)
+    assert path.read_bytes() == content
+
+
+def test_more_data_than_the_budget_is_refused_before_a_pass(output, teacher):
+    from host import training_graph as graph
+
+    words = graph.prompts(clip=teacher[1])
+    with pytest.raises(ValueError, match="needs 0.02 GB of disk.*[Ss]et the disk budget to"):
+        graph.teacher_data(teacher[0], words, seeds=1000, budget_gb=0.001)
+    assert not (output / "fewstep").exists()
+
+
+def test_a_distilled_teacher_is_refused_unless_forced(output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.demo import weights
+    from fewstep.nodes.demo import FewStepDemoModel
+    from fewstep.nodes.host import applied
+    from fewstep.nodes.known import recipes
+    from fewstep.nodes.teachers import check_teacher
+    from fewstep.recipes.pieces import Applied
+
+    model = FewStepDemoModel.execute("teacher")[0].clone()
+    recipe = recipes()["lcm-lora-sd15"]
+    applied.note(model, Applied(str(weights.LCM_LORA), "lora", recipe, 1.0, "whole", None))
+    with pytest.raises(ValueError, match="distilled already.*set if_distilled to warn"):
+        graph.teacher_data(model, graph.prompts(clip=teacher[1]))
+    check_teacher(model, "warn")
+    with pytest.raises(ValueError, match="if_distilled is 'maybe'"):
+        check_teacher(model, "maybe")
+
+
+def test_a_training_with_a_bad_number_stops_and_says_where(data, teacher, monkeypatch):
+    from host import training_graph as graph
+
+    from fewstep.distill import methods
+
+    calls = itertools.count()
+
+    def diverging(*args, _loss=methods.guidance_loss, **kwargs):
+        # two trial iterations and two good ones come first
+        return _loss(*args, **kwargs) * (float("nan") if next(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(methods, "guidance_loss", diverging)
+    with pytest.raises(ValueError, match="loss of the student is nan at iteration 2"):
+        graph.bake(teacher[0], data)
+    monkeypatch.undo()
