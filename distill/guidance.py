@@ -2,8 +2,8 @@
 
 Meng et al., "On Distillation of Guided Diffusion Models", arXiv:2210.03142, stage one. Trained on
 the states of guided trajectories instead of on noised pictures, as here where x comes from
-trajectories.py, it needs no pictures and meets what sampling meets: Jeong et al., "Adapter Guidance
-Distillation", arXiv:2503.07274.
+trajectories.py, it needs no pictures and meets what sampling meets: Jensen and
+Sadat, "Efficient Distillation of Classifier-Free Guidance using Adapters", arXiv:2503.07274.
 """
 
 import math

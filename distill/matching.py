@@ -48,7 +48,7 @@ def matching_loss(generated, fake_score, teacher, draw, *, process):
     """
     with torch.no_grad():
         x = process.mix(generated, draw.noise, draw.sigma)
-        real, fake = teacher(x, draw.sigma), fake_score(x, draw.sigma)
+        real, fake = exact(teacher(x, draw.sigma)), exact(fake_score(x, draw.sigma))
     return _pull(generated, real, fake)
 
 
@@ -73,7 +73,7 @@ def decoupled_matching_loss(
     """
     with torch.no_grad():
         x = process.mix(generated, matching.noise, matching.sigma)
-        fake, real = fake_score(x, matching.sigma), cond(x, matching.sigma)
+        real, fake = exact(cond(x, matching.sigma)), exact(fake_score(x, matching.sigma))
     # one scale for the sum, so that no term needs a pass of its own for it
     real = real + guidance_push(generated, cond, uncond, cfg_scale, augmentation, process=process)
     return _pull(generated, real, fake)
@@ -90,7 +90,7 @@ def guidance_push(generated, cond, uncond, cfg_scale, draw, *, process):
         [B, C, ...] direction in which the samples are moved.
     """
     x = process.mix(generated, draw.noise, draw.sigma)
-    return (cfg_scale - 1) * (cond(x, draw.sigma) - uncond(x, draw.sigma))
+    return (cfg_scale - 1) * (exact(cond(x, draw.sigma)) - exact(uncond(x, draw.sigma)))
 
 
 def level_between(low, high, share, process):
@@ -119,7 +119,6 @@ def scale(generated, real):
 
 
 def _pull(generated, real, fake):
-    generated = exact(generated)
     with torch.no_grad():
         wanted = generated - (fake - real) / scale(generated, real)
     return 0.5 * (generated - wanted).square().flatten(1).mean(dim=1)

@@ -1,7 +1,8 @@
 """The teacher's guided paths from noise to picture, made once and kept on disk.
 
 Training on the states that sampling meets, with the guided prediction at each of them, needs no
-pictures and no second network: Jeong et al., "Adapter Guidance Distillation", arXiv:2503.07274.
+pictures and no second network: Jensen and Sadat, "Efficient Distillation of Classifier-Free
+Guidance using Adapters", arXiv:2503.07274.
 States are kept in their unit-variance form and predictions as velocities (v for VE, flow for FLOW),
 since both are of size 1 at every level: in float16 an x0 estimate close to x would lose its noise.
 """

@@ -1,4 +1,3 @@
-
 import pytest
 import torch
 from oracles import gaussian
@@ -183,9 +182,12 @@ def test_only_the_student_is_given_a_gradient(process):
     assert [w.grad for w in weights] == [None, None, None]
 
 
-def test_losses_of_half_precision_are_computed_in_single():
-    generated = torch.full((1, 2), 1.0, dtype=torch.bfloat16)
-    draw = Draw(torch.zeros(1, 2), torch.full((1, 1), 0.5))
-    one, other = lambda x, sigma: 1.001 * torch.ones_like(x), lambda x, sigma: torch.zeros_like(x)
-    found = matching_loss(generated, one, other, draw, process=VE)
-    torch.testing.assert_close(found, torch.tensor([0.5 * 1.001**2]))
+def test_what_networks_say_in_half_precision_is_compared_in_single():
+    # bfloat16 has 512 - 1 = 512
+    large, one = (lambda x, sigma, v=v: torch.full_like(x, v).bfloat16() for v in (512.0, 1.0))
+    generated, draw = torch.full((1, 2), 512.0), Draw(torch.zeros(1, 2), torch.full((1, 1), 0.5))
+    assert matching_loss(generated, large, one, draw, process=VE).tolist() == [0.5]
+    push = guidance_push(generated, large, one, 2.0, draw, process=VE)
+    assert push.tolist() == [[511.0, 511.0]]
+    found = decoupled_matching_loss(generated, large, one, one, 2.0, draw, draw, process=VE)
+    assert found.tolist() == [0.5]
