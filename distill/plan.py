@@ -152,7 +152,7 @@ def _lack(what, part, ways):
 
 def _memory_ways(memory):
     room = memory.there - memory.fixed
-    if room >= memory.per_sample > 0:
+    if room >= memory.per_sample:
         return _fewer_samples(memory, room // memory.per_sample)
     one = "batch to 1" if memory.accumulation is None else f"accumulation to {memory.batch}"
     ways = []

@@ -108,8 +108,8 @@ def test_only_the_exact_guided_student_has_no_loss(process, gaussian, levels, we
 
 
 def test_the_loss_by_hand():
-    x, sigma = torch.zeros(2, 2, 1), torch.tensor([0.5, 2.0])[:, None, None]
-    target = torch.tensor([[[1.0], [3.0]], [[2.0], [2.0]]])
+    x, sigma = torch.zeros(2, 1, 2), torch.tensor([0.5, 2.0])[:, None, None]
+    target = torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]])
     student = lambda x, sigma: x + 1
     # SNR + 1 is 5 and 1.25, mean squares are (0 + 4) / 2 and (1 + 1) / 2
     loss = guidance_loss(student, x, sigma, target, process=VE, weighting="v")

@@ -53,8 +53,8 @@ def memories(draw, one_sample_fits):
 def disks(draw):
     """A disk that does not do."""
     disk = Disk(
-        free=draw(st.integers(0, 40 * GB)),
-        budget=draw(st.integers(0, 40 * GB)),
+        free=0,
+        budget=0,
         other=draw(st.integers(1, 4 * GB)),
         prompts=draw(st.integers(0, 3000)),
         seeds=draw(st.integers(1, 4)),
@@ -62,8 +62,12 @@ def disks(draw):
         shape=draw(st.sampled_from([(4, 64, 64), (16, 128, 128)])),
         bytes_per_number=draw(st.sampled_from([2, 4])),
     )
-    short = draw(st.sampled_from(["free", "budget"]))
-    return disk._replace(**{short: draw(st.integers(0, disk.needed - 1))})
+    # the one that lacks mostly has room for a part of the data
+    low = disk.other if disk.prompts else 0
+    short = low + (disk.needed - 1 - low) * draw(st.integers(0, 100)) // 100
+    other = disk.needed * draw(st.integers(0, 200)) // 100
+    free, budget = draw(st.permutations([short, other]))
+    return disk._replace(free=free, budget=budget)
 
 
 @quick
@@ -103,7 +107,9 @@ def test_the_rank_that_is_told_fits_and_is_the_highest(memory):
 @quick
 @given(memories(one_sample_fits=False))
 def test_the_size_that_is_told_fits_and_is_the_largest(memory):
-    share = told(r"size to (\d+) % of", refusal(memory)) or 0
+    text = refusal(memory)
+    share = told(r"size to (\d+) % of", text) or 0
+    assert "size to 0" not in text
     # to a byte, which rounding can take
     more, less = (memory._replace(there=memory.there + byte) for byte in (1, -1))
     assert share == 0 or fits(one_at_a_time(more, memory.rank, share / 100))
@@ -115,11 +121,20 @@ def test_the_size_that_is_told_fits_and_is_the_largest(memory):
 def test_the_prompts_and_steps_that_are_told_fit_and_are_the_most(disk):
     text = refusal(disk=disk)
     for setting in ("prompts", "steps"):
-        if most := told(rf"[Ss]et {setting} to (\d+)", text):
-            assert fits(disk=disk._replace(**{setting: int(most)}))
+        most = told(rf"[Ss]et {setting} to (\d+)", text)
+        if most is None:
+            assert not disk.prompts or not fits(disk=disk._replace(**{setting: 1}))
+        else:
+            assert most > 0 and fits(disk=disk._replace(**{setting: int(most)}))
             assert not fits(disk=disk._replace(**{setting: int(most) + 1}))
-        elif disk.prompts:
-            assert not fits(disk=disk._replace(**{setting: 1}))
+
+
+@quick
+@given(memories(one_sample_fits=False))
+def test_a_smaller_model_is_asked_for_only_where_nothing_else_is_told(memory):
+    text = refusal(memory)
+    others = [way for way in ("checkpointing", "rank", "pixels") if way in text]
+    assert ("choose a smaller" in text.lower()) is not bool(others)
 
 
 @quick

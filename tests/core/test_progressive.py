@@ -107,10 +107,10 @@ def test_of_halving_the_exact_map_again_and_again_the_exact_map_is_left(process)
 
 
 def test_the_loss_counts_by_truncated_snr_unless_told_otherwise():
-    x = torch.full((2, 2, 1), 8.0)
+    x = torch.full((2, 1, 2), 8.0)
     levels = [torch.tensor(pair)[:, None, None] for pair in ([4.0, 0.5], [2.0, 0.25], [0.0, 0.0])]
     teacher = lambda x, sigma: torch.full_like(x, 3.0)
-    student = lambda x, sigma: torch.tensor([[[4.0], [5.0]]] * 2)
+    student = lambda x, sigma: torch.tensor([[[4.0, 5.0]]] * 2)
     # squares of 1 and 2; max(SNR, 1) is 1 at level 4 and 4 at level 0.5
     loss = lambda **weighting: progressive_loss(
         student, teacher, x, *levels, process=VE, **weighting
@@ -140,7 +140,7 @@ def test_the_teacher_is_asked_twice_and_given_no_gradient():
 def test_the_loss_is_computed_in_float32_from_half_precision():
     x = randn(3, 50).half()
     levels = [torch.full((3, 1), level) for level in (0.6, 0.5, 0.4)]
-    half, full = lambda x, sigma: (x / 2).half(), lambda x, sigma: (x / 2).half().float()
+    half, full = lambda x, sigma: (0.3 * x).half(), lambda x, sigma: (0.3 * x).half().float()
     loss = progressive_loss(half, half, x, *levels, process=VE)
     assert torch.equal(loss, progressive_loss(full, full, x.float(), *levels, process=VE))
     assert loss.dtype == torch.float32
