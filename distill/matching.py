@@ -73,7 +73,7 @@ def decoupled_matching_loss(
     """
     with torch.no_grad():
         x = process.mix(generated, matching.noise, matching.sigma)
-        real, fake = exact(cond(x, matching.sigma)), exact(fake_score(x, matching.sigma))
+        real, fake = cond(x, matching.sigma), fake_score(x, matching.sigma)
     # one scale for the sum, so that no term needs a pass of its own for it
     real = real + guidance_push(generated, cond, uncond, cfg_scale, augmentation, process=process)
     return _pull(generated, real, fake)

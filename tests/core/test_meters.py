@@ -1,18 +1,15 @@
 """Meters are those of signals whose mean, width, spectrum and distances are known."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
-from oracles.gaussian import rectified_flow
 
-from fewstep.distill.meters import Meters, has_collapsed, is_better, measure, score
+from fewstep.distill.meters import Meters, has_collapsed, measure, score
 from fewstep.distill.training import Diverged
 
 GROUPS = [0, 0, 1, 1, 1, 2]
-BEST = Meters((0.0, 0.0), (1.0, 1.0), 1.0, 1.0, 0.0)
 
 
 def white(*shape, seed=0, dtype=torch.float64):
@@ -118,6 +115,7 @@ def test_detail_is_the_share_of_energy_of_waves_above_half_nyquist():
         (0, 7, 16, 13, True),  # 6 periods the other way round: 0.46
         (3, 0, 12, 20, False),  # 0.25
         (8, 0, 31, 16, True),  # 0.258
+        (16, 0, 63, 16, True),  # 0.254
         (7, 0, 29, 16, False),  # 0.241
         (1, 0, 4, 4, False),
         (1, 1, 4, 4, True),
@@ -247,76 +245,12 @@ def test_a_flat_student_has_no_detail():
     assert meters.detail_ratio == 0.0
 
 
-def test_meters_survive_json():
-    teacher = latents()
-    teacher[:, 1] = 2.0
-    meters = measure(latents(1), teacher, range(6))
-    back = Meters(*json.loads(json.dumps(meters)))
-    assert score(back, False) == score(meters, False)
-    assert [*back.mean_shift] == [*meters.mean_shift] and back[2:] == meters[2:]
-
-
 def test_measuring_keeps_nothing_for_a_gradient_and_leaves_its_inputs_alone():
     student, teacher, kept = latents(1).requires_grad_(), latents(), []
     with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda tensor: tensor):
         measure(student, teacher, GROUPS)
     assert kept == []
     assert torch.equal(student, latents(1)) and torch.equal(teacher, latents())
-
-
-def test_a_diversity_below_four_fifths_is_collapse():
-    assert has_collapsed(BEST._replace(diversity=0.799))
-    assert not has_collapsed(BEST._replace(diversity=0.8))
-
-
-def test_a_student_of_4_steps_that_has_not_learned_is_below_the_limit_of_collapse():
-    data, noise = rectified_flow(0.0, 0.5), latents()
-    sampled = {}
-    for steps in (4, 50):
-        x = noise
-        for i in range(steps):
-            sigma, sigma_next = 1 - i / steps, 1 - (i + 1) / steps
-            denoised = data.denoised(x, sigma)
-            x = denoised + sigma_next / sigma * (x - denoised)
-        sampled[steps] = x
-    meters = measure(sampled[4], sampled[50], GROUPS)
-    assert 0.70 < meters.diversity < 0.71 and has_collapsed(meters)
-
-
-def test_the_paired_score_is_the_paired_error_whatever_else():
-    a = Meters((5.0,), (3.0,), 9.0, 0.1, 0.2)
-    b = Meters((0.0,), (1.0,), 1.0, 1.0, 0.3)
-    assert score(a, True) == 0.2
-    assert is_better(a, b, True) and not is_better(b, a, True) and not is_better(a, a, True)
-    assert is_better(b, a, False)
-
-
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({"mean_shift": (0.1, 0.0)}, 0.5),
-        ({"mean_shift": (-0.1, 0.1)}, 1.0),
-        ({"std_ratio": (1.05, 1.0)}, 0.5),
-        ({"std_ratio": (0.9, 1.1)}, 4.0),
-        ({"detail_ratio": 1.2}, 1.0),
-        ({"detail_ratio": 0.6}, 4.0),
-        ({"diversity": 0.85}, 1.0),
-        ({"diversity": 1.3}, 4.0),
-        ({"paired_error": 2.0}, 0.0),
-        ({"mean_shift": (None, 0.1), "detail_ratio": None, "diversity": None}, 1.0),
-        ({"std_ratio": (1.05, 1.0), "detail_ratio": 1.2, "diversity": 0.85}, 2.5),
-    ],
-)
-def test_the_unpaired_score_adds_squares_in_units_of_limits(changed, expected):
-    assert score(BEST._replace(**changed), False) == pytest.approx(expected)
-
-
-def test_best_so_far_without_pairs_is_before_the_over_baking():
-    # contrast that rises over a run, from washed out to too much
-    teacher = latents()
-    runs = [measure(teacher * gain, teacher, GROUPS) for gain in (0.7, 0.9, 0.99, 1.1, 1.4)]
-    scores = [score(meters, False) for meters in runs]
-    assert scores.index(min(scores)) == 2
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,6 @@ def test_what_networks_say_in_half_precision_is_compared_in_single():
     large, one = (lambda x, sigma, v=v: torch.full_like(x, v).bfloat16() for v in (512.0, 1.0))
     segment = Segment(*(torch.full((1, 1), value) for value in (3.0, 2.0, 1.0)))
     draw = Draw(torch.zeros(1, 1), torch.full((1, 1), 1.5))
-    generated = torch.full((1, 1), 512.0)
+    generated = torch.full((1, 1), 512.0).bfloat16()
     found = trajectory_matching_loss(generated, segment, large, one, draw, process=VE)
     torch.testing.assert_close(found, torch.tensor([(511.0 - 1e-3) / 511.0]), rtol=1e-6, atol=0)
