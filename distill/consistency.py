@@ -1,72 +1,75 @@
-"""Latent consistency distillation: one prediction shall agree along the teacher's guided path.
+"""Consistency: what a student makes of x and of its neighbour nearer to clean shall be the same.
 
-Luo et al., "LCM-LoRA: A Universal Stable-Diffusion Acceleration Module", arXiv:2311.05556,
-algorithm 1, after "Latent Consistency Models", arXiv:2310.04378. Latents here are in DDPM scaling,
-x = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise, the space these networks are trained in.
+The neighbour is found by one step of a guided teacher: Luo et al., "Latent Consistency Models",
+arXiv:2310.04378, and "LCM-LoRA", arXiv:2311.05556, algorithm 1. Or without a teacher, the true x0
+taking the place of its estimate: Song et al., "Consistency Models", arXiv:2303.01469, section 5,
+and Song and Dhariwal, "Improved Techniques for Training Consistency Models" (iCT),
+arXiv:2310.14189.
 """
-
-from typing import NamedTuple
 
 import torch
 
-from ..diffusion.boundary import consistency
-from ..diffusion.timesteps import lcm_grid
+from .knowledge import hop
+from .precision import exact
 
+# what the README of diffusers' LCM training scripts recommends
 HUBER_C = 1e-3
+# c of iCT over sqrt(dimensions): arXiv:2310.14189, section 3.3
+ICT_C = 0.00054
 
 
-class Batch(NamedTuple):
-    """What one loss is computed on; the network's condition is bound into the callables."""
-
-    x0: torch.Tensor  # [B, C, ...] clean latents
-    noise: torch.Tensor  # [B, C, ...] standard normal
-    point: torch.Tensor  # [B] index into the skipping grid, 0 is the noisiest
-
-
-def grid_length(original_steps: int = 50) -> int:
-    """How many starting points the skipping grid offers to draw `Batch.point` from."""
-    return len(lcm_grid(original_steps, original_steps))
-
-
-def consistency_loss(student, target, teacher, batch, alpha_bar, *, original_steps=50):
-    """Pseudo-Huber distance of the student at t to the target one skipping step nearer to clean.
+def consistency_distillation_loss(student, target, guided_x0, x, sigma, sigma_next, c=HUBER_C):
+    """Pseudo-Huber distance of the student at x to the target where the teacher steps to.
 
     Args:
-        student, target: (x, timestep [B]) -> eps; the target is a slow copy and gets no gradient.
-        teacher: (x, timestep [B]) -> guided eps, cond + w (cond - uncond).
-        batch: latents, noise and grid points.
-        alpha_bar: [train_steps] cumulative product of 1 - beta.
-        original_steps: points of the skipping grid, N / k in the paper.
+        student: consistency function (x, sigma) -> x0; it alone is given a gradient.
+        target: the consistency function of the student's slow copy.
+        guided_x0: [B, C, ...] the teacher's x0 estimates at x, guidance included; kept ones, or
+            just made.
+        x: [B, C, ...] noisy latents at level sigma.
+        sigma, sigma_next: [B, 1, ...] levels of a grid, 0 <= sigma_next < sigma.
+        c: where the distance turns from squared to absolute.
+
+    Returns:
+        [B] loss of each sample, the mean over its elements.
+    """
+    x = exact(x)
+    with torch.no_grad():
+        x_next = hop(x, guided_x0, sigma, sigma_next)
+        wanted = target(x_next, sigma_next)
+    return pseudo_huber(exact(student(x, sigma)) - wanted, c)
+
+
+def consistency_training_loss(student, target, x0, noise, sigma, sigma_next, c, *, process):
+    """The consistency loss without a teacher: one noise in both, so that x0 takes its place.
+
+    Args:
+        student, target, sigma, sigma_next: as `consistency_distillation_loss`; the target of iCT
+            is the student itself.
+        x0: [B, C, ...] clean latents.
+        noise: [B, C, ...] standard normal.
+        c: of `whole_pseudo_huber`; `ict_c` has the paper's.
+        process: VE or FLOW.
 
     Returns:
         [B] loss of each sample.
     """
-    train_steps = len(alpha_bar)
-    grid = torch.tensor(lcm_grid(original_steps, original_steps, train_steps=train_steps))
-    timestep = grid.to(batch.point.device)[batch.point]
-    timestep_next = (timestep - train_steps // original_steps).clamp(min=0)
-    signal, spread = _scales(alpha_bar, timestep, batch.x0)
-    x = signal * batch.x0 + spread * batch.noise
     with torch.no_grad():
-        # the solver's step: DDIM (arXiv:2010.02502, eq. 12) with the guided eps in both terms
-        eps = teacher(x, timestep)
-        signal_next, spread_next = _scales(alpha_bar, timestep_next, batch.x0)
-        x_next = signal_next * (x - spread * eps) / signal + spread_next * eps
-        wanted = _predict(target, x_next, timestep_next, alpha_bar)
-    return pseudo_huber(_predict(student, x, timestep, alpha_bar) - wanted)
+        wanted = target(process.mix(x0, noise, sigma_next), sigma_next)
+    made = student(process.mix(x0, noise, sigma), sigma)
+    return whole_pseudo_huber(exact(made) - wanted, c)
 
 
 def pseudo_huber(difference, c=HUBER_C):
-    """sqrt(d^2 + c^2) - c, the mean over each sample's elements; [B, C, ...] to [B]."""
+    """sqrt(d^2 + c^2) - c, the mean over each sample's elements d; [B, C, ...] to [B]."""
     return ((difference.square() + c * c).sqrt() - c).flatten(1).mean(dim=1)
 
 
-def _predict(network, x, timestep, alpha_bar):
-    signal, spread = _scales(alpha_bar, timestep, x)
-    x0 = (x - spread * network(x, timestep)) / signal
-    return consistency(x, x0, timestep.view(-1, *[1] * (x.ndim - 1)))
+def whole_pseudo_huber(difference, c):
+    """sqrt(|d|^2 + c^2) - c of each sample's whole difference d, as in iCT; [B, C, ...] to [B]."""
+    return (difference.square().flatten(1).sum(dim=1) + c * c).sqrt() - c
 
 
-def _scales(alpha_bar, timestep, like):
-    signal = alpha_bar[timestep].view(-1, *[1] * (like.ndim - 1))
-    return signal.sqrt(), (1 - signal).sqrt()
+def ict_c(dimensions):
+    """c of iCT for samples of so many elements."""
+    return ICT_C * dimensions**0.5

@@ -6,7 +6,15 @@ from typing import NamedTuple
 import torch
 from torch.func import functional_call
 
-from ..distill.consistency import Batch, consistency_loss, grid_length
+from ..diffusion.prediction import EPS, vp_from_ve
+from ..diffusion.process import VE
+from ..distill.consistency import consistency_distillation_loss
+from ..distill.consistency_function import (
+    consistency_function,
+    lcm_levels,
+    nearest_timestep,
+    neighbours,
+)
 from ..distill.ema import follow
 from ..distill.pace import pace, set_learning_rate
 from ..guidance.embedded import guidance_embedding
@@ -30,6 +38,14 @@ class Settings(NamedTuple):
     warm_up: int = 50  # iterations
     ema_decay: float = 0.95  # of the target; slower targets need far more iterations
     seed: int = 0
+
+
+class Batch(NamedTuple):
+    """What one loss is computed on; the network's condition is bound into the callables."""
+
+    x0: torch.Tensor  # [B, C, ...] clean latents
+    noise: torch.Tensor  # [B, C, ...] standard normal
+    point: torch.Tensor  # [B] index into the skipping grid, 0 is the noisiest
 
 
 def ignore(i, loss, average):
@@ -68,6 +84,28 @@ def train_lcm_lora(
     return distil(unet, begin, latents, conditions, uncond, alpha_bar, settings, on_iteration)
 
 
+def consistency_loss(student, target, teacher, batch, alpha_bar, *, original_steps=50):
+    """The loss of latent consistency distillation on a grid of so many points; [B].
+
+    Args:
+        student, target, teacher: (x, sigma) -> x0 estimate, of the teacher the guided one.
+        alpha_bar: [train_steps] cumulative product of 1 - beta.
+    """
+    table = level_table(alpha_bar)
+    levels = lcm_levels(table.tolist(), original_steps)
+    sigma, sigma_next = neighbours(levels, batch.point, batch.x0)
+    x = VE.mix(batch.x0, batch.noise, sigma)
+    with torch.no_grad():
+        guided_x0 = teacher(x, sigma)
+    functions = (consistency_function(network, table) for network in (student, target))
+    return consistency_distillation_loss(*functions, guided_x0, x, sigma, sigma_next)
+
+
+def level_table(alpha_bar):
+    """The VE level of each timestep."""
+    return ((1 - alpha_bar) / alpha_bar).sqrt()
+
+
 def distil(
     unet,
     begin,
@@ -93,6 +131,7 @@ def distil(
     unet.requires_grad_(False)
     change = begin(generator).requires_grad_(True)
     average = copy.deepcopy(change).requires_grad_(False)
+    table = level_table(alpha_bar)
     optimizer = torch.optim.AdamW(change.parameters(), lr=settings.learning_rate, weight_decay=0.0)
     for i in range(settings.iterations):
         share = pace(i, settings.iterations, settings.warm_up)
@@ -104,10 +143,10 @@ def distil(
         batch = Batch(
             x0=x0,
             noise=torch.randn(x0.shape, generator=generator),
-            point=_draw_points(original_steps, settings.batch, generator),
+            point=torch.randint(original_steps, (settings.batch,), generator=generator),
         )
         guidance = _draw_guidance(settings, generator)
-        networks = _networks(unet, change, average, conditions(rows), uncond, *guidance)
+        networks = _networks(unet, table, change, average, conditions(rows), uncond, *guidance)
         loss = loss_of(*networks, batch, alpha_bar, original_steps=original_steps).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -118,10 +157,6 @@ def distil(
     return average
 
 
-def _draw_points(original_steps, count, generator):
-    return torch.randint(grid_length(original_steps), (count,), generator=generator)
-
-
 def _draw_guidance(settings, generator):
     if not isinstance(settings.guidance_w, tuple):
         return settings.guidance_w, None
@@ -130,23 +165,25 @@ def _draw_guidance(settings, generator):
     return w.view(-1, 1, 1, 1), guidance_embedding(w + 1.0)
 
 
-def _networks(unet, change, average, condition, uncond, guidance_w, told):
-    """Student, target and teacher as (x, timestep) -> eps, for one batch."""
+def _networks(unet, table, change, average, condition, uncond, guidance_w, told):
+    """Student, target and teacher as (x, sigma) -> x0 estimate, for one batch."""
 
-    def call(weights, x, timestep, states, told=None):
+    def eps_of(weights, x, sigma, states, told=None):
+        timestep = nearest_timestep(sigma.flatten(), table)
         with torch.autocast(x.device.type, torch.bfloat16):
-            inputs = (x, timestep, states)
+            inputs = (vp_from_ve(x, sigma), timestep, states)
             return functional_call(unet, weights, inputs, {"timestep_cond": told}).sample.float()
 
-    def student(x, timestep):
-        return call(change.weights(), x, timestep, condition, told)
+    def student(x, sigma):
+        return EPS.to_denoised(x, eps_of(change.weights(), x, sigma, condition, told), sigma)
 
-    def target(x, timestep):
-        return call(average.weights(), x, timestep, condition, told)
+    def target(x, sigma):
+        return EPS.to_denoised(x, eps_of(average.weights(), x, sigma, condition, told), sigma)
 
-    def teacher(x, timestep):
+    def teacher(x, sigma):
         states = torch.cat([condition, uncond.expand_as(condition)])
-        eps, eps_uncond = call({}, x.repeat(2, 1, 1, 1), timestep.repeat(2), states).chunk(2)
-        return eps + guidance_w * (eps - eps_uncond)
+        both = eps_of({}, x.repeat(2, 1, 1, 1), sigma.repeat(2, 1, 1, 1), states)
+        eps, eps_uncond = both.chunk(2)
+        return EPS.to_denoised(x, eps + guidance_w * (eps - eps_uncond), sigma)
 
     return student, target, teacher

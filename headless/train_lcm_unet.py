@@ -16,10 +16,12 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from ..diffusion.timesteps import lcm_grid
+from ..diffusion.prediction import EPS
+from ..diffusion.process import VE
+from ..distill.consistency_function import lcm_levels, neighbours
 from ..guidance.embedded import WIDTH
 from .lora import Lora
-from .train_lcm_lora import Settings, distil, ignore
+from .train_lcm_lora import Settings, distil, ignore, level_table
 
 COND_PROJ = "time_embedding.cond_proj"
 IMITATION = 0.3  # share of the iterations
@@ -89,14 +91,13 @@ def imitation_loss(student, target, teacher, batch, alpha_bar, *, original_steps
 
     Takes what `consistency_loss` takes; the target is not used.
     """
-    train_steps = len(alpha_bar)
-    grid = torch.tensor(lcm_grid(original_steps, original_steps, train_steps=train_steps))
-    timestep = grid[batch.point]
-    signal = alpha_bar[timestep].view(-1, *[1] * (batch.x0.ndim - 1))
-    x = signal.sqrt() * batch.x0 + (1 - signal).sqrt() * batch.noise
+    levels = lcm_levels(level_table(alpha_bar).tolist(), original_steps)
+    sigma, _ = neighbours(levels, batch.point, batch.x0)
+    x = VE.mix(batch.x0, batch.noise, sigma)
     with torch.no_grad():
-        wanted = teacher(x, timestep)
-    return (student(x, timestep) - wanted).square().flatten(1).mean(dim=1)
+        wanted = EPS.from_denoised(x, teacher(x, sigma), sigma)
+    eps = EPS.from_denoised(x, student(x, sigma), sigma)
+    return (eps - wanted).square().flatten(1).mean(dim=1)
 
 
 def with_guidance_input(unet):
