@@ -1,15 +1,18 @@
-"""The shapes of the demo networks: Stable Diffusion's own architecture, small.
+"""The shapes of the demo networks: Stable Diffusion's and FLUX's own architectures, small.
 
 One description serves diffusers and transformers here; the same numbers are read back from the
 config files beside the weights when ComfyUI builds its own classes.
 """
 
-from diffusers import AutoencoderTiny, UNet2DConditionModel
+import torch
+from diffusers import AutoencoderTiny, FluxTransformer2DModel, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from .vocabulary import MAX_TOKENS
 
 LATENT_SIZE = 16  # 8 pixels each
+LATENT_CHANNELS = 4
+PATCH = 2  # rows and columns of latents that are one token of the flow transformer
 TEXT_WIDTH = 128
 
 
@@ -24,6 +27,35 @@ def new_unet() -> UNet2DConditionModel:
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,  # the number of heads; diffusers kept the misleading name
     )
+
+
+def new_flow_transformer() -> FluxTransformer2DModel:
+    """FLUX's transformer for 2 x 2 patches of the latents, and random weights.
+
+    Modulation takes a third of a double block's parameters and a fifth of a single one's, so there
+    are twice as many single blocks. It begins at 0, and with it every gate: each block lets its
+    input through, and the output is 0 (adaLN-Zero, arXiv:2212.09748; diffusers leaves it random).
+    """
+    transformer = FluxTransformer2DModel(
+        in_channels=LATENT_CHANNELS * PATCH**2,
+        num_layers=2,
+        num_single_layers=4,
+        attention_head_dim=32,
+        num_attention_heads=4,
+        joint_attention_dim=TEXT_WIDTH,
+        pooled_projection_dim=TEXT_WIDTH,
+        guidance_embeds=False,
+        # FLUX's own shares of a head for the picture's number, row and column
+        axes_dims_rope=(4, 14, 14),
+    )
+    blocks = (*transformer.transformer_blocks, *transformer.single_transformer_blocks)
+    norms = [norm for block in blocks for norm in block.children() if hasattr(norm, "linear")]
+    for linear in (*(norm.linear for norm in norms), transformer.norm_out.linear):
+        torch.nn.init.zeros_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+    torch.nn.init.zeros_(transformer.proj_out.weight)
+    torch.nn.init.zeros_(transformer.proj_out.bias)
+    return transformer
 
 
 def new_text_encoder(vocabulary_size: int) -> CLIPTextModel:

@@ -1,41 +1,47 @@
-"""Train every demo network from nothing: autoencoder, teacher, LCM-LoRA, LCM UNet.
+"""Train every demo network from nothing: autoencoder, teachers, LCM-LoRA, LCM UNet.
 
     python run.py train-demo FOLDER
 
 Each stage leaves its result in the folder and is skipped when that is there, so that a run that was
-cut off goes on with the stage it was in. Everything is seeded; FOLDER/weights is what is shipped.
+cut off goes on with the stage it was in, within the flow teacher's where it was. Everything is
+seeded; FOLDER/weights is what is shipped.
 """
 
 import json
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderTiny, FluxTransformer2DModel, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..diffusion.sigmas import sigma_table
+from ..headless import flow_pipeline
 from ..headless.train_lcm_lora import Settings, train_lcm_lora
 from ..headless.train_lcm_unet import train_lcm_unet
 from ..lora.layers import layers_of
 from ..lora.save import file_metadata, save
 from ..recipes.own import UNNAMED, describe
 from ..recipes.read import read_all
-from .architecture import new_text_encoder, new_unet
+from .architecture import new_flow_transformer, new_text_encoder, new_unet
+from .precision import autocast
 from .train_autoencoder import polish_decoder, to_tensor, train_autoencoder
+from .train_flow_teacher import train_flow_teacher
 from .train_teacher import random_scenes, train_reading, train_teacher
 from .vocabulary import MAX_TOKENS, write_tokenizer
-from .weights import GUIDANCE, LCM_UNET, LCM_UNET_GUIDANCE
+from .weights import FLOW, GUIDANCE, LCM_UNET, LCM_UNET_GUIDANCE
 from .world import caption, draw
 
 SEED = 2026
 PICTURES = 40_000
 # every leg ends at learning rate 0 and starts from the average of the one before
 TEACHER_LEGS = (7_000, 6_000)  # iterations
+FLOW_TEACHER_LEGS = (6_000, 10_000, 12_000)
 LCM_LORA_ITERATIONS = 2_000
 LCM_UNET_ITERATIONS = 650
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
@@ -59,6 +65,7 @@ def main(argv: list[str]) -> int:
     _teacher(folder, weights, scenes, latents, say)
     _lcm_lora(weights, scenes, latents, say)
     _lcm_unet(weights, scenes, latents, say)
+    _flow_teacher(folder, weights, scenes, latents, say)
     return 0
 
 
@@ -76,7 +83,7 @@ def _latents(path, vae, scenes, say):
     # 12 ms a picture instead of 22
     encoder.to(memory_format=torch.channels_last)
     latents = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast():
         for i in range(0, len(scenes), ENCODE_BATCH):
             pictures = np.stack([draw(scene) for scene in scenes[i : i + ENCODE_BATCH]])
             x = to_tensor(pictures).contiguous(memory_format=torch.channels_last)
@@ -115,6 +122,27 @@ def _teacher(folder, weights, scenes, latents, say):
             say=say,
         )
         save_network(unet, done[k])
+
+
+def _flow_teacher(folder, weights, scenes, latents, say):
+    done = [folder / f"{FLOW}_after_leg_{k + 1}" for k in range(len(FLOW_TEACHER_LEGS))]
+    done[-1] = weights / FLOW
+    encode = torch.no_grad()(partial(flow_pipeline.encode, *_reader(weights)))
+    for k, iterations in enumerate(FLOW_TEACHER_LEGS):
+        if done[k].exists() or done[-1].exists():
+            continue
+        torch.manual_seed(SEED)
+        transformer = train_flow_teacher(
+            _flow_transformer(done[k - 1]) if k else new_flow_transformer(),
+            encode,
+            latents.float(),
+            scenes,
+            iterations=iterations,
+            seed=SEED + k,
+            checkpoint=folder / f"{FLOW}_in_leg_{k + 1}.safetensors",
+            say=say,
+        )
+        save_network(transformer, done[k])
 
 
 def _lcm_lora(weights, scenes, latents, say):
@@ -184,18 +212,28 @@ def _unet(path):
     return UNet2DConditionModel.from_pretrained(path, torch_dtype=torch.float32)
 
 
+def _flow_transformer(path):
+    return FluxTransformer2DModel.from_pretrained(path, torch_dtype=torch.float32)
+
+
 def _encode(weights):
     """Captions -> [B, tokens, width], by the text encoder that is shipped."""
-    text_encoder = CLIPTextModel.from_pretrained(
-        weights / "text_encoder", torch_dtype=torch.float32
-    )
-    tokenize = _tokenize(CLIPTokenizer.from_pretrained(weights / "tokenizer"))
+    tokenizer, text_encoder = _reader(weights)
+    tokenize = _tokenize(tokenizer)
 
     @torch.no_grad()
     def encode(captions):
         return text_encoder(tokenize(captions)).last_hidden_state
 
     return encode
+
+
+def _reader(weights):
+    """Tokenizer and text encoder that are shipped."""
+    return (
+        CLIPTokenizer.from_pretrained(weights / "tokenizer"),
+        CLIPTextModel.from_pretrained(weights / "text_encoder", torch_dtype=torch.float32),
+    )
 
 
 def _tokenize(tokenizer):

@@ -25,13 +25,7 @@ class Pipeline(NamedTuple):
 
     def encode(self, captions: list[str]) -> torch.Tensor:
         """Text states [B, tokens, width] of captions."""
-        tokens = self.tokenizer(
-            captions,
-            padding="max_length",
-            max_length=self.text_encoder.config.max_position_embeddings,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
+        tokens = tokenize(self.tokenizer, self.text_encoder, captions)
         return self.text_encoder(tokens).last_hidden_state
 
     def denoiser(self, captions: list[str], cfg_scale: float = 1.0, guidance: float | None = None):
@@ -79,8 +73,30 @@ class Pipeline(NamedTuple):
 
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """[B, 4, h, w] latents to [B, 8 h, 8 w, 3] uint8 pictures."""
-        pictures = self.vae.decode(latents).sample.clamp(-1, 1)
-        return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return decode(self.vae, latents)
+
+
+def tokenize(tokenizer, text_encoder, captions: list[str]) -> torch.Tensor:
+    """Token ids [B, tokens] of captions, as many for each as the text encoder has places."""
+    return tokenizer(
+        captions,
+        padding="max_length",
+        max_length=text_encoder.config.max_position_embeddings,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+
+
+def decode(vae: AutoencoderTiny, latents: torch.Tensor) -> np.ndarray:
+    """[B, 4, h, w] latents to [B, 8 h, 8 w, 3] uint8 pictures."""
+    pictures = vae.decode(latents).sample.clamp(-1, 1)
+    return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def load_part(kind, part: str):
+    """A network of the demo model in float32, not to be trained; `kind` is its class."""
+    network = kind.from_pretrained(weights.FOLDER / part, torch_dtype=torch.float32)
+    return network.eval().requires_grad_(False)
 
 
 def load_demo(lora: bool = False, unet: str = "unet") -> Pipeline:
@@ -93,18 +109,12 @@ def load_demo(lora: bool = False, unet: str = "unet") -> Pipeline:
         FileNotFoundError: a part of it is missing.
     """
     weights.check_present(unet)
-
-    def load(kind, part):
-        return kind.from_pretrained(weights.FOLDER / part, torch_dtype=torch.float32).eval()
-
     pipeline = Pipeline(
         CLIPTokenizer.from_pretrained(weights.TOKENIZER),
-        load(CLIPTextModel, "text_encoder"),
-        load(UNet2DConditionModel, unet),
-        load(AutoencoderTiny, "vae"),
+        load_part(CLIPTextModel, "text_encoder"),
+        load_part(UNet2DConditionModel, unet),
+        load_part(AutoencoderTiny, "vae"),
     )
-    for network in pipeline[1:]:
-        network.requires_grad_(False)
     if lora:
         merge(pipeline.unet, load_file(weights.LCM_LORA))
     return pipeline

@@ -4,24 +4,33 @@ from comfy_api.latest import io
 
 from ..demo import weights
 from .host import demo as models
+from .host import demo_flow
 from .host.w_embedding import add_w_embedding
 from .schema import check_choice, schema
 
-VARIANTS = TEACHER, LCM_LORA, LCM_UNET = "teacher", "teacher + LCM-LoRA", "LCM UNet"
+TEACHER, LCM_LORA, LCM_UNET = "teacher", "teacher + LCM-LoRA", "LCM UNet"
+FLOW = "flow teacher"
+# variants, and the part of the demo's weights that is their network
+PARTS = {TEACHER: "unet", LCM_LORA: "unet", LCM_UNET: weights.LCM_UNET, FLOW: weights.FLOW}
 COND_PROJ = "time_embedding.cond_proj.weight"
+
+
+def variants() -> list[str]:
+    """Those whose weights are there; the flow teacher's are where somebody has trained them."""
+    return [name for name, part in PARTS.items() if (weights.FOLDER / part).exists()]
 
 
 def demo_model(variant: str):
     """The demo MODEL; a LoRA is applied by the host's own loader."""
-    part = weights.LCM_UNET if variant == LCM_UNET else "unet"
-    tensors = weights.read_weights(part)
+    config = weights.read_config(PARTS[variant])
+    tensors = weights.read_weights(PARTS[variant])
+    latents = models.plain_latents(weights.PREVIEW_FACTORS)
+    reload = lambda: demo_model(variant)
+    if variant == FLOW:
+        shape = _host_shape_of_flux(config)
+        return demo_flow.flux_model(shape, tensors, latents, weights.FLOW_SHIFT, reload)
     w_embedding = tensors.pop(COND_PROJ, None)
-    model = models.sd_model(
-        _host_shape(weights.read_config(part)),
-        tensors,
-        models.plain_latents(weights.PREVIEW_FACTORS),
-        reload=lambda: demo_model(variant),
-    )
+    model = models.sd_model(_host_shape(config), tensors, latents, reload)
     if w_embedding is not None:
         add_w_embedding(model, w_embedding.float(), weights.GUIDANCE)
     return models.with_lora(model, weights.LCM_LORA) if variant == LCM_LORA else model
@@ -55,6 +64,30 @@ def _host_shape(config):
     }
 
 
+def _host_shape_of_flux(config):
+    """Diffusers' description of a FLUX transformer in the words of the host's."""
+    # the host packs patches of 2 x 2 itself
+    channels = config["in_channels"] // 4
+    return {
+        "in_channels": channels,
+        "out_channels": channels,
+        "patch_size": 2,
+        "vec_in_dim": config["pooled_projection_dim"],
+        "context_in_dim": config["joint_attention_dim"],
+        "hidden_size": config["num_attention_heads"] * config["attention_head_dim"],
+        "mlp_ratio": 4.0,
+        "num_heads": config["num_attention_heads"],
+        "depth": config["num_layers"],
+        "depth_single_blocks": config["num_single_layers"],
+        "axes_dim": list(config["axes_dims_rope"]),
+        "theta": 10000,
+        "qkv_bias": True,
+        "guidance_embed": config["guidance_embeds"],
+        # words have no places: newer hosts can give them some, for FLUX.2
+        "txt_ids_dims": [],
+    }
+
+
 class FewStepDemoModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -72,7 +105,7 @@ class FewStepDemoModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "variant",
-                    options=list(VARIANTS),
+                    options=variants(),
                     default=LCM_LORA,
                     tooltip=(
                         "teacher: undistilled, 50 steps with cfg. teacher + LCM-LoRA: distilled, 1 "
@@ -86,8 +119,8 @@ class FewStepDemoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
-        check_choice("variant", variant, VARIANTS)
-        weights.check_present(weights.LCM_UNET if variant == LCM_UNET else "unet")
+        check_choice("variant", variant, PARTS)
+        weights.check_present(PARTS[variant])
         clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

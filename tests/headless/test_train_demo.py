@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from fewstep.demo import train, train_autoencoder, train_teacher
+from fewstep.demo import train, train_autoencoder, train_flow_teacher, train_teacher, weights
 
-NETWORKS = ("vae", "text_encoder", "unet", "lcm_unet")
+NETWORKS = ("vae", "text_encoder", "unet", "lcm_unet", "flow_transformer")
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def little_work(monkeypatch):
     for module, name, value in (
         (train, "PICTURES", 8),
         (train, "TEACHER_LEGS", (2, 1)),
+        (train, "FLOW_TEACHER_LEGS", (2, 1)),
         (train, "LCM_LORA_ITERATIONS", 1),
         (train, "LCM_UNET_ITERATIONS", 1),
         (train, "Settings", partial(train.Settings, batch=4)),
@@ -27,6 +28,7 @@ def little_work(monkeypatch):
         (train_autoencoder, "POLISH_ITERATIONS", 1),
         (train_teacher, "READING_ITERATIONS", 1),
         (train_teacher, "BATCH", 4),
+        (train_flow_teacher, "BATCH", 4),
     ):
         monkeypatch.setattr(module, name, value)
 
@@ -48,16 +50,39 @@ def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path,
     # a leg that starts from a folder remembers its path, which nobody else shall read
     assert str(tmp_path) not in (weights / "unet" / "config.json").read_text()
     assert not same(state(tmp_path / "unet_after_leg_1"), first["unet"])
+    assert not same(state(tmp_path / "flow_transformer_after_leg_1"), first["flow_transformer"])
     assert all(tensor.dtype == torch.float16 for part in first.values() for tensor in part.values())
 
     shutil.rmtree(weights / "unet")
+    shutil.rmtree(weights / "flow_transformer")
     capsys.readouterr()
     assert train.main([str(tmp_path)]) == 0
     said = capsys.readouterr().err
-    assert "teacher 0/1 " in said
+    assert "\nteacher 0/1 " in "\n" + said and "flow teacher 0/1 " in said
     assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading", "LCM"))
     assert same(state(weights / "unet"), first["unet"])
+    assert same(state(weights / "flow_transformer"), first["flow_transformer"])
     assert same(load_file(weights / "lcm_lora.safetensors"), lora)
+
+
+def test_each_leg_of_the_flow_teacher_goes_on_from_the_one_before(tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    for part in ("vae", "text_encoder", "unet", "lcm_unet", "lcm_lora.safetensors"):
+        (tmp_path / "weights" / part).symlink_to(weights.FOLDER / part)
+    save_file({"latents": torch.zeros(8, 4, 16, 16)}, tmp_path / "latents.safetensors")
+    begun = []
+
+    def raise_bias(transformer, *_, iterations, seed, checkpoint, **__):
+        begun.append((transformer.proj_out.bias[0].item(), iterations, seed, checkpoint))
+        torch.nn.init.constant_(transformer.proj_out.bias, len(begun))
+        return transformer
+
+    monkeypatch.setattr(train, "train_flow_teacher", raise_bias)
+    assert train.main([str(tmp_path)]) == 0
+    biases, iterations, seeds, checkpoints = zip(*begun, strict=True)
+    assert biases == (0.0, 1.0) and iterations == train.FLOW_TEACHER_LEGS
+    assert len(set(seeds)) == len(set(checkpoints)) == 2
+    assert state(tmp_path / "weights" / "flow_transformer")["proj_out.bias"][0] == 2.0
 
 
 def test_no_folder_is_refused(capsys):

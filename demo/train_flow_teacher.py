@@ -1,0 +1,105 @@
+"""Train the flow-matching teacher: FLUX's transformer on the UNet's pictures and text states.
+
+Rectified flow, Liu et al., arXiv:2209.03003: the network learns noise - x0, all levels weighted
+alike. They are drawn uniformly and then shifted towards noise, which settles what stands where, as
+in sampling (Esser et al., arXiv:2403.03206, equation 23), and are spread evenly over a batch, which
+makes the loss less noisy (Kingma et al., arXiv:2107.00630, appendix I.1). A tenth of the captions
+is left empty for classifier-free guidance.
+"""
+
+import copy
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..diffusion.process import FLOW
+from ..diffusion.sigmas import shifted
+from ..distill.ema import follow
+from ..distill.pace import pace, set_learning_rate
+from ..headless.flow_pipeline import velocity_of
+from .checkpoint import load_checkpoint, save_checkpoint
+from .precision import autocast
+from .weights import FLOW_SHIFT
+from .world import caption
+
+# of equally many pictures, 32 at a time taught more than 64
+BATCH = 32
+LEARNING_RATE = 2e-3
+WARM_UP = 300  # iterations
+EMPTY_CAPTIONS = 0.1  # share trained without a caption
+EMA_DECAY = 0.9985
+CHECKPOINT_SECONDS = 300
+
+
+def train_flow_teacher(
+    transformer, encode, latents, scenes, *, iterations, seed, checkpoint: Path, say
+):
+    """Train the transformer in place, and return the running average of its weights.
+
+    Args:
+        encode: captions -> states [B, tokens, width] and pooled [B, width].
+        latents: [N, 4, h, w] encoded pictures of the N scenes.
+        iterations: optimizer steps of BATCH pictures.
+        checkpoint: file for the state of the run, written every few minutes. If it is there the run
+            goes on from it, to the same end as one that was never cut off.
+        say: takes a line that tells how far it is.
+
+    Returns:
+        a transformer that holds the exponential moving average.
+    """
+    average = copy.deepcopy(transformer).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(transformer.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    networks = {"transformer": transformer, "average": average}
+    begin = load_checkpoint(checkpoint, networks, optimizer)
+    saved = time.monotonic()
+    for i in range(begin, iterations):
+        loss = _step_loss(transformer, encode, latents, scenes, np.random.default_rng((seed, i)))
+        set_learning_rate(optimizer, LEARNING_RATE * pace(i, iterations, WARM_UP))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0)
+        optimizer.step()
+        # at first the average must not cling to the random weights it began with
+        follow(average, transformer, min(EMA_DECAY, (1 + i) / (10 + i)))
+        if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            save_checkpoint(checkpoint, networks, optimizer, i + 1)
+            saved = time.monotonic()
+        if i % 50 == 0:
+            say(f"flow teacher {i}/{iterations} loss {loss.item():.4f}")
+    return average
+
+
+def _step_loss(transformer, encode, latents, scenes, rng):
+    rows = rng.integers(len(scenes), size=BATCH)
+    captions = ["" if rng.random() < EMPTY_CAPTIONS else caption(scenes[r], rng) for r in rows]
+    x0 = latents[rows]
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    noise = torch.randn(x0.shape, generator=generator)
+    return flow_matching_loss(
+        transformer, *encode(captions), x0, noise, draw_levels(BATCH, rng)
+    ).mean()
+
+
+def draw_levels(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """[count] levels in (0, 1], one in each equal share of the shifted distribution."""
+    even = (np.arange(count) + 1.0 - rng.random()) / count
+    return torch.tensor([shifted(sigma, FLOW_SHIFT) for sigma in even], dtype=torch.float32)
+
+
+def flow_matching_loss(transformer, states, pooled, x0, noise, sigma):
+    """Mean squared error of the predicted velocity noise - x0.
+
+    Args:
+        states, pooled: [B, tokens, width] and [B, width] of the captions.
+        x0, noise: [B, C, h, w].
+        sigma: [B] levels, 0..1.
+
+    Returns:
+        [B].
+    """
+    x = FLOW.mix(x0, noise, sigma.view(-1, 1, 1, 1))
+    with autocast():
+        velocity = velocity_of(transformer, x, sigma, states, pooled)
+    return (velocity.float() - (noise - x0)).square().mean(dim=(1, 2, 3))
