@@ -36,6 +36,16 @@ def write(folder: Path, training: Training, run: dict, notes: dict, others: Modu
     save(folder / FILE, _tensors(training, others), {KEY: json.dumps(head)}, overwrite=True)
 
 
+def done(folder: Path, run: dict) -> int | None:
+    """How many iterations the checkpoint of a run has behind it; None where there is none.
+
+    Raises:
+        ValueError: the checkpoint cannot be read, is of another run or of another FewStep.
+    """
+    path = folder / FILE
+    return _head(path, run)["i"] if path.exists() else None
+
+
 def restore(folder: Path, training: Training, run: dict, others: Modules) -> dict | None:
     """Bring a new run to where the checkpoint of the same run was.
 
@@ -48,15 +58,23 @@ def restore(folder: Path, training: Training, run: dict, others: Modules) -> dic
     path = folder / FILE
     if not path.exists():
         return None
+    head = _head(path, run)
+    with safe_open(path, framework="pt") as file:
+        # copies, so that nothing holds on to a file that is to be replaced
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+    _load(training, others, tensors)
+    training.i = head["i"]
+    return head["notes"]
+
+
+def _head(path, run):
     try:
-        file = safe_open(path, framework="pt")
-        head = json.loads((file.metadata() or {})[KEY])
+        with safe_open(path, framework="pt") as file:
+            head = json.loads((file.metadata() or {})[KEY])
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read: {error}. Delete it to begin anew.") from error
     _check(path, head, run)
-    _load(training, others, {name: file.get_tensor(name) for name in file.keys()})
-    training.i = head["i"]
-    return head["notes"]
+    return head
 
 
 def _check(path, head, run):

@@ -1,11 +1,13 @@
 """A training in ComfyUI from its data to its LoRA: plan, run, validation, report."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 
+from ..distill import checkpoint
 from ..distill import plan as plans
 from ..distill.lora import Lora, joined
 from ..distill.meters import Meters, measure
@@ -16,7 +18,7 @@ from ..distill.shards import Shards
 from ..distill.training import Method, Training
 from ..distill.trajectories import KIND, Trajectories
 from ..recipes.recipe import Recipe
-from .host import files, pictures, trial
+from .host import files, pictures, texts, trial
 from .host.progress import Progress
 from .host.training import network_of
 from .plan import plan
@@ -69,11 +71,14 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
         _check_same(trajectories, network)
         order.check(trajectories)
         setting = _setting(network, trajectories, options, order)
-        planned = _plan(folder, setting, order, options)
-        plans.check(planned)
+        about = _about(setting, order, options)
+        training = Training(order.begin(setting), options.run)
+        left = options.run.iterations - (checkpoint.done(folder, about) or 0)
         validation = Validation(model, network, setting, order, words, options)
-        outcome, losses = _run(node, folder, setting, order, options, validation)
-        return _baked(outcome, losses, setting, validation, plans.as_text(planned), vae)
+        planned = _planned(node, folder, setting, order, training, left) if left else "done before"
+        on_step = _shown(node, training, left, planned)
+        outcome = run(training, folder, about, validate=validation, on_step=on_step)
+        return _baked(outcome, training.losses, setting, validation, planned, vae)
 
 
 class Validation:
@@ -89,6 +94,8 @@ class Validation:
         self.negative = words.negative
         self.seeds = [data.request.seeds[i] for i in self.index]
         self.teacher = data.x0(self.index)
+        # what cannot be measured is refused before a pass
+        measure(self.teacher, self.teacher, self.groups)
 
     def student(self, lora: Lora) -> torch.Tensor:
         """Latents that the student's users would get."""
@@ -128,37 +135,41 @@ def _setting(network, trajectories, options, order):
     )
 
 
-def _plan(folder, setting, order, options):
-    seconds, memory = trial.measured(
-        lambda: order.begin(setting), options.run, setting.network.device
-    )
-    numbers = sum(p.numel() for p in order.begin(setting).student.parameters())
+def _about(setting, order, options):
+    """What a run is of; a checkpoint of anything else is not gone on with."""
+    every = {**options._asdict(), **options.run._asdict()}
+    del every["run"]
+    base = order.base and digest(order.base)
+    return {**order.about, **setting.data.request._asdict(), **every, "base": base}
+
+
+def _planned(node, folder, setting, order, training, left):
+    """What the iterations that are left will take, shown and checked."""
+    options = training.options
+    seconds, memory = trial.measured(lambda: order.begin(setting), options, setting.network.device)
+    numbers = sum(parameter.numel() for parameter in training.method.student.parameters())
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     disk = plans.Disk(free, free, other=2 * COPIES * 4 * numbers)
-    return plans.Plan(options.run.iterations, seconds, memory, disk)
+    planned = plans.Plan(left, seconds, memory, disk)
+    plans.check(planned)
+    text = plans.as_text(planned)
+    logging.info("FewStep: %s", text)
+    texts.show(node, text)
+    return text
 
 
-def _run(node, folder, setting, order, options, validation):
-    training = Training(order.begin(setting), options.run)
-    progress = None
+def _shown(node, training, left, planned):
+    """An on_step that shows how far a run is."""
+    total = training.options.iterations
+    progress = Progress(node, total, total - left)
 
     def on_step(training, losses, meters):
-        nonlocal progress
-        if progress is None:
-            progress = Progress(node, options.run.iterations, training.i - 1)
         said = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
-        progress.advance(1, f"loss {said}", lambda: training.losses)
+        error = "" if meters is None else f", error {meters.paired_error:.4f}"
+        progress.advance(1, f"loss {said}{error}\n{planned}", lambda: training.losses)
 
-    about = {
-        **order.about,
-        **setting.data.request._asdict(),
-        **options._asdict(),
-        **options.run._asdict(),
-        "base": order.base and digest(order.base),
-    }
-    del about["run"]
-    return run(training, folder, about, validate=validation, on_step=on_step), training.losses
+    return on_step
 
 
 def _baked(outcome: Outcome, losses, setting, validation, planned, vae):
@@ -176,8 +187,9 @@ def _lines(outcome):
         yield "stopped before its time, since the seeds of a prompt became one picture"
     for iteration, meters in outcome.meters.items():
         varied = "-" if meters.diversity is None else f"{meters.diversity:.3f}"
+        detail = "-" if meters.detail_ratio is None else f"{meters.detail_ratio:.3f}"
         yield (
-            f"iteration {iteration}: error {meters.paired_error:.4f}, detail "
-            f"{meters.detail_ratio:.3f}, variety of seeds {varied}"
+            f"iteration {iteration}: error {meters.paired_error:.4f}, detail {detail}, variety of "
+            f"seeds {varied}"
         )
     yield from warnings(outcome.meters[outcome.iteration])

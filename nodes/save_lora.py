@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..lora.layers import layers_of
 from ..lora.save import file_metadata, save
 from ..recipes.own import describe
-from .host import files
+from .host import files, texts
 from .prompts import FOLDER
 from .schema import schema
 from .sockets import RecipeSocket
@@ -33,6 +33,7 @@ class FewStepSaveLora(io.ComfyNode):
         return schema(
             folder=FOLDER,
             node_id="FewStepSaveLora",
+            hidden=texts.NEEDED,
             display_name="Save LoRA (FewStep)",
             description=(
                 "Saves a trained LoRA into ComfyUI's output/loras, where its loaders find it, with "
@@ -58,4 +59,6 @@ class FewStepSaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora, recipe, name) -> io.NodeOutput:
-        return io.NodeOutput(save_lora(lora, recipe, name))
+        saved = save_lora(lora, recipe, name)
+        texts.show(cls, f"saved as {saved}")
+        return io.NodeOutput(saved)

@@ -17,7 +17,7 @@ def measured(begin, options, device) -> tuple[float, Memory | None]:
         options: `distill.training.Options` of the run.
 
     Raises:
-        ValueError: not even the trial fits into memory.
+        ValueError: not even the trial fits into memory, or the model has no gradient.
     """
     free = comfy.model_management.get_free_memory(device)
     training = Training(begin(), options)
@@ -34,6 +34,11 @@ def measured(begin, options, device) -> tuple[float, Memory | None]:
         raise ValueError(
             f"one iteration does not fit into the {free / 1e9:.1f} GB that are free. Set "
             "accumulation to the batch, turn checkpointing on, or lower rank."
+        ) from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise ValueError(
+            f"this model cannot be trained: {error}. A part of it has no gradient. Remove nodes "
+            "that patch or compile it, or load it in another weight_dtype."
         ) from error
     if is_cuda:
         torch.cuda.synchronize(device)

@@ -242,6 +242,96 @@ def test_a_run_of_other_data_or_another_base_is_not_gone_on_with(data, teacher):
         graph.distill(model, other, base=first)
 
 
+def watched(model):
+    """A copy of a MODEL, and the list that every pass of its network is added to."""
+    from comfy.patcher_extension import WrappersMP
+
+    passes = []
+
+    def record(executor, *args, **kwargs):
+        passes.append(1)
+        return executor(*args, **kwargs)
+
+    model = model.clone()
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "fewstep.tests", record)
+    return model, passes
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"steps": 1}, "a run with steps 2, and now it is 1"),
+        ({"learning_rate": 0.5}, "a run with learning_rate 0.001, and now it is 0.5"),
+        ({"steps": 3}, "steps is 3"),
+        ({"rank": 500}, "rank is 500"),
+        ({"batch": 3, "accumulation": 2}, "batch is 3"),
+        ({"optimizer": "adamw 8-bit"}, "Install bitsandbytes"),
+    ],
+)
+def test_what_is_refused_is_refused_before_the_first_pass(data, teacher, changed, said):
+    from host import training_graph as graph
+
+    model, passes = watched(teacher[0])
+    graph.distill(model, data)
+    assert passes
+    passes.clear()
+    with pytest.raises(ValueError, match=said):
+        graph.distill(model, data, **changed)
+    assert not passes
+
+
+def test_a_run_that_is_done_only_paints_again(data, teacher):
+    from host import training_graph as graph
+
+    model, passes = watched(teacher[0])
+    graph.distill(model, data)
+    passes.clear()
+    report = graph.distill(model, data)[3]
+    # the student's two steps of one picture
+    assert len(passes) == 2 and report.startswith("done before\n")
+
+
+def test_latents_that_cannot_be_measured_are_refused_before_the_first_pass(output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.nodes.teacher_data import FewStepTeacherData
+
+    model, passes = watched(teacher[0])
+    small = {"samples": torch.zeros(1, 4, 2, 2)}
+    words = graph.prompts(clip=teacher[1])
+    data = FewStepTeacherData.execute(model, words, small, 4, 4.0, 1, 5, "small", 1.0, "stop")[0]
+    passes.clear()
+    with pytest.raises(ValueError, match="the latents are 2 x 2; 4 x 4 or more is allowed"):
+        graph.bake(model, data)
+    assert not passes
+
+
+def test_a_model_that_has_no_gradient_is_refused(data, teacher):
+    from comfy.patcher_extension import WrappersMP
+    from host import training_graph as graph
+
+    model = teacher[0].clone()
+    model.add_wrapper_with_key(
+        WrappersMP.DIFFUSION_MODEL,
+        "fewstep.tests",
+        lambda run, *args, **kw: run(*args, **kw).detach(),
+    )
+    with pytest.raises(ValueError, match="this model cannot be trained: .*does not require grad"):
+        graph.bake(model, data)
+
+
+def test_the_plan_is_told_before_the_run(data, teacher, monkeypatch):
+    from host import training_graph as graph
+
+    from fewstep.nodes import baking
+
+    told = []
+    monkeypatch.setattr(baking.texts, "show", lambda node, text: told.append(text))
+    graph.bake(teacher[0], data)
+    assert told[0].startswith("4 iterations at ") and "; disk " in told[0]
+    assert told[1].startswith("1 of 4, ") and "loss student " in told[1]
+
+
 def test_data_that_has_lost_a_file_is_made_again(data, teacher):
     from host import training_graph as graph
 
