@@ -5,7 +5,6 @@ several processes, is the same batch.
 """
 
 import copy
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -147,11 +146,6 @@ def trained_on(setting: Setting) -> int:
             "them are held out for validation; none is left. Make more, or validate fewer."
         )
     return count
-
-
-def levels_of(setting: Setting, steps: int) -> Sequence[float]:
-    """The falling levels that a student of so many steps is used at, the last 0."""
-    return [setting.data.request.sigmas[level] for level in anchor_levels(setting.data, steps)]
 
 
 def _student(setting, student, index):

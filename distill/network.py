@@ -31,21 +31,20 @@ class Network(Protocol):
     # equal for equal weights and conditions
     fingerprint: str
 
-    def denoise(self, x, sigma, rows, guidance=None) -> torch.Tensor:
+    def denoise(self, x, sigma, rows) -> torch.Tensor:
         """The x0 estimate of x, each sample under its own condition; out of inference mode.
 
         Args:
             x: [B, C, ...] latents as the network is trained on them, in the process's scaling.
             sigma: [B] levels.
             rows: [B] whole numbers, rows of the conditions.
-            guidance: [B] cfg_scale that the network is told, where it has an input for it.
 
         Returns:
             [B, C, ...] in float32.
         """
 
 
-def denoiser(network: Network, rows, *changes, guidance=None) -> Callable:
+def denoiser(network: Network, rows, *changes) -> Callable:
     """(x, sigma) -> x0 estimate with these changes on, for a loss or a sampler.
 
     Args:
@@ -55,21 +54,20 @@ def denoiser(network: Network, rows, *changes, guidance=None) -> Callable:
 
     def denoise(x, sigma):
         with network.hooks.using(*changes):
-            return network.denoise(x, _levels(sigma, x), rows, guidance)
+            return network.denoise(x, _levels(sigma, x), rows)
 
     return denoise
 
 
-def guided_denoiser(network: Network, rows, cfg_scale, *changes) -> Callable:
-    """(x, sigma) -> x0 estimate uncond + cfg_scale (cond - uncond), both in one pass.
+def guided_denoiser(network: Network, rows, cfg_scale: float) -> Callable:
+    """(x, sigma) -> the teacher's x0 estimate uncond + cfg_scale (cond - uncond), in one pass.
 
-    Args:
-        cfg_scale: a float, or a tensor [B, 1, ...]; 1 asks for the condition alone.
+    At cfg_scale 1 the negative is not asked for.
     """
-    if not torch.is_tensor(cfg_scale) and cfg_scale == 1.0:
-        return denoiser(network, rows, *changes)
+    if cfg_scale == 1.0:
+        return denoiser(network, rows)
     both_rows = torch.cat([rows, torch.full_like(rows, NEGATIVE)])
-    both = denoiser(network, both_rows, *changes)
+    both = denoiser(network, both_rows)
 
     def denoise(x, sigma):
         cond, uncond = both(torch.cat([x, x]), _levels(sigma, x).repeat(2)).chunk(2)

@@ -13,6 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..demo import weights
 from ..diffusion.prediction import FLOW_VELOCITY
+from ..distill.guidance import guided
 from .pipeline import decode, load_part, tokenize
 
 PATCH = {"ph": 2, "pw": 2}  # rows and columns of latents in a token
@@ -48,8 +49,7 @@ class FlowPipeline(NamedTuple):
                 return denoised_of(self.transformer, x, x.new_full((len(x),), sigma), *cond)
             levels = x.new_full((2 * len(x),), sigma)
             denoised = denoised_of(self.transformer, torch.cat([x, x]), levels, *both)
-            denoised, denoised_uncond = denoised.chunk(2)
-            return denoised_uncond + cfg_scale * (denoised - denoised_uncond)
+            return guided(*denoised.chunk(2), cfg_scale)
 
         return denoise
 

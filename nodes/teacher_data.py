@@ -79,59 +79,7 @@ class FewStepTeacherData(io.ComfyNode):
                 "are needed. Cancelled or cut off, it goes on where it was."
             ),
             search_aliases=["teacher", "trajectories", "distill", "cache", "dataset"],
-            inputs=[
-                io.Model.Input("model", tooltip="The undistilled model, with LoRAs it shall keep."),
-                PromptsSocket.Input("prompts", tooltip="From Prompts (FewStep)."),
-                io.Latent.Input(
-                    "latent_image", tooltip="An empty latent of the size that pictures shall have."
-                ),
-                io.Int.Input(
-                    "steps",
-                    default=24,
-                    min=2,
-                    max=1000,
-                    tooltip=(
-                        "Of the teacher. Students have a divisor of it: 24 serves for 1, 2, 3, 4, "
-                        "6, 8 and 12 steps."
-                    ),
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=5.0,
-                    min=1.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="The guidance that is baked in: the cfg you like best.",
-                ),
-                io.Int.Input(
-                    "seeds",
-                    default=1,
-                    min=1,
-                    max=1000,
-                    tooltip="Pictures of each prompt; with 2, variety can be measured.",
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    tooltip="Of the first picture; every further one has the next.",
-                ),
-                io.String.Input(
-                    "name",
-                    default="teacher",
-                    tooltip="Of the folder in ComfyUI's output/fewstep/data that it is kept in.",
-                ),
-                io.Float.Input(
-                    "budget_gb",
-                    default=5.0,
-                    min=0.001,
-                    max=100000.0,
-                    step=0.1,
-                    tooltip="The most that it may take on disk; asked before the first step.",
-                ),
-                if_distilled_input(),
-            ],
+            inputs=[*_what_inputs(), *_how_inputs(), *_where_inputs(), if_distilled_input()],
             outputs=[
                 DataSocket.Output(
                     display_name="data",
@@ -155,6 +103,71 @@ class FewStepTeacherData(io.ComfyNode):
         report = make_data(cls, model, prompts, latent_image, name=name, budget=budget_gb, **wanted)
         texts.show(cls, report)
         return io.NodeOutput(TeacherData(files.run_folder("data", name), prompts, steps), report)
+
+
+def _what_inputs():
+    return [
+        io.Model.Input("model", tooltip="The undistilled model, with LoRAs it shall keep."),
+        PromptsSocket.Input("prompts", tooltip="From Prompts (FewStep)."),
+        io.Latent.Input(
+            "latent_image", tooltip="An empty latent of the size that pictures shall have."
+        ),
+    ]
+
+
+def _how_inputs():
+    return [
+        io.Int.Input(
+            "steps",
+            default=24,
+            min=2,
+            max=1000,
+            tooltip=(
+                "Of the teacher. Students have a divisor of it: 24 serves for 1, 2, 3, 4, "
+                "6, 8 and 12 steps."
+            ),
+        ),
+        io.Float.Input(
+            "cfg",
+            default=5.0,
+            min=1.0,
+            max=100.0,
+            step=0.1,
+            tooltip="The guidance that is baked in: the cfg you like best.",
+        ),
+        io.Int.Input(
+            "seeds",
+            default=1,
+            min=1,
+            max=1000,
+            tooltip="Pictures of each prompt; with 2, variety can be measured.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            tooltip="Of the first picture; every further one has the next.",
+        ),
+    ]
+
+
+def _where_inputs():
+    return [
+        io.String.Input(
+            "name",
+            default="teacher",
+            tooltip="Of the folder in ComfyUI's output/fewstep/data that it is kept in.",
+        ),
+        io.Float.Input(
+            "budget_gb",
+            default=5.0,
+            min=0.001,
+            max=100000.0,
+            step=0.1,
+            tooltip="The most that it may take on disk; asked before the first step.",
+        ),
+    ]
 
 
 def if_distilled_input():

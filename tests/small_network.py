@@ -49,7 +49,7 @@ class SmallNetwork:
         self.hooks = Hooks(choose(self.model, layers), blocks)
         self.passes = []
 
-    def denoise(self, x, sigma, rows, guidance=None):
+    def denoise(self, x, sigma, rows):
         self.passes.append((len(x), rows.tolist()))
         at = sigma.double().view(-1, 1, 1, 1)
         alpha = self.process.alpha(at)

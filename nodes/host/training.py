@@ -39,7 +39,7 @@ class HostNetwork:
         self.fingerprint = _fingerprint(model.model, rows)
         self._options = _options(model)
 
-    def denoise(self, x, sigma, rows, guidance=None) -> torch.Tensor:
+    def denoise(self, x, sigma, rows) -> torch.Tensor:
         """As `Network.denoise`; conditions that cannot share a batch run one after the other."""
         x, sigma = x.to(self.device), sigma.to(self.device)
         denoised = [None] * len(x)

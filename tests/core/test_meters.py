@@ -28,14 +28,14 @@ def wave(down, across, height=16, width=16, amplitude=1.0):
     return amplitude * torch.cos(2 * math.pi * (down * y + across * x))[None, None]
 
 
-def close(a, b):
+def assert_close(a, b):
     flat = lambda meters: [*meters.mean_shift, *meters.std_ratio, *meters[2:]]
     assert flat(a) == pytest.approx(flat(b), rel=1e-9, abs=1e-12)
 
 
 def test_the_teacher_itself_is_at_the_best_of_every_meter():
     meters = measure(latents(), latents(), GROUPS)
-    close(meters, Meters((0.0,) * 3, (1.0,) * 3, 1.0, 1.0, 0.0))
+    assert_close(meters, Meters((0.0,) * 3, (1.0,) * 3, 1.0, 1.0, 0.0))
     assert score(meters, True) == score(meters, False) == 0.0
 
 
@@ -147,7 +147,7 @@ def test_a_still_picture_as_a_video_has_the_detail_of_the_picture():
     student, teacher = latents(1) + 3 * wave(2, 0, 8, 10), latents()
     picture = measure(student, teacher, GROUPS)
     video = measure(*(x[:, :, None].expand(-1, -1, 5, -1, -1) for x in (student, teacher)), GROUPS)
-    close(picture, video)
+    assert_close(picture, video)
 
 
 def test_diversity_counts_each_pair_of_seeds_of_one_prompt_once():
@@ -189,19 +189,19 @@ def test_order_of_rows_and_numbering_of_prompts_do_not_matter():
     student, teacher = latents(1) * 1.2, latents()
     groups = torch.tensor(GROUPS)
     there = measure(student[order], teacher[order], 7 - groups[order])
-    close(there, measure(student, teacher, GROUPS))
+    assert_close(there, measure(student, teacher, GROUPS))
 
 
 def test_one_scale_and_shift_of_both_do_not_matter():
     student, teacher = latents(1) * 1.2 + 0.4, latents()
     scaled = measure(3 * student - 5, 3 * teacher - 5, GROUPS)
-    close(scaled, measure(student, teacher, GROUPS))
+    assert_close(scaled, measure(student, teacher, GROUPS))
 
 
 def test_a_picture_turned_on_its_side_has_the_same_meters():
     student, teacher = latents(1) + wave(1, 4, 8, 10), latents()
     turned = measure(student.mT, teacher.mT, GROUPS)
-    close(turned, measure(student, teacher, GROUPS))
+    assert_close(turned, measure(student, teacher, GROUPS))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

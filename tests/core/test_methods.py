@@ -9,7 +9,6 @@ from fewstep.distill.methods import (
     States,
     anchor_levels,
     bake_guidance,
-    levels_of,
     match_endpoint,
     match_segments,
     trained_on,
@@ -120,7 +119,6 @@ def test_what_is_held_out_is_never_drawn(setting):
 
 def test_students_levels_are_among_the_teachers(setting):
     assert anchor_levels(setting.data, 3).tolist() == [0, 2, 4, 6]
-    assert levels_of(setting, 2) == [SIGMAS[setting.network.process.name][i] for i in (0, 3, 6)]
     for steps in (0, 4, 5, 7):
         said = f"steps is {steps}, and the teacher's data has 6 steps; .* divisors 1, 2, 3, 6"
         with pytest.raises(ValueError, match=said):

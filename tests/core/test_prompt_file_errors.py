@@ -19,7 +19,7 @@ def read(folder, name, content):
     return read_prompts(path)
 
 
-def refused(folder, name, content, told):
+def assert_refused(folder, name, content, told):
     with pytest.raises(ValueError, match=f"^{re.escape(name + told)}$"):
         read(folder, name, content)
 
@@ -30,13 +30,13 @@ def refused(folder, name, content, told):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_that_is_not_utf8_is_refused_with_the_line(tmp_path, ending, content):
     told = ", line 2: no UTF-8 text. Save it as UTF-8."
-    refused(tmp_path, f"mine.{ending}", content, told)
+    assert_refused(tmp_path, f"mine.{ending}", content, told)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_a_file_in_utf16_is_refused(tmp_path, encoding):
     told = ", line 1: no UTF-8 text. Save it as UTF-8."
-    refused(tmp_path, "mine.txt", "a cat\na dog\n".encode(encoding), told)
+    assert_refused(tmp_path, "mine.txt", "a cat\na dog\n".encode(encoding), told)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_file_in_utf16_is_refused(tmp_path, encoding):
 )
 def test_a_file_without_prompts_is_refused(tmp_path, ending, content):
     told = ": holds no prompt. Write at least one."
-    refused(tmp_path, f"mine.{ending}", content, told)
+    assert_refused(tmp_path, f"mine.{ending}", content, told)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "# a"])
@@ -78,12 +78,12 @@ def test_a_csv_file_without_one_prompt_column_is_refused(tmp_path, header, shown
         f", line 2: the columns are {shown}. Name one of them prompt, at most one negative, and "
         "separate them by commas."
     )
-    refused(tmp_path, "mine.csv", f"\n{header}\na,b,c\n", told)
+    assert_refused(tmp_path, "mine.csv", f"\n{header}\na,b,c\n", told)
 
 
 def test_a_csv_prompt_with_commas_needs_quotes(tmp_path):
     told = ", line 4: has 3 cells for 2 columns. Put quotes around a prompt that holds commas."
-    refused(tmp_path, "mine.csv", 'prompt,negative\n"a\nb",c\na cat, sitting, red\n', told)
+    assert_refused(tmp_path, "mine.csv", 'prompt,negative\n"a\nb",c\na cat, sitting, red\n', told)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_csv_prompt_with_commas_needs_quotes(tmp_path):
 )
 def test_a_csv_row_that_cannot_be_read_is_refused_where_it_begins(tmp_path, rows, reason):
     told = f", line 4: no CSV, {reason}. Put quotes around whole cells, and double those inside."
-    refused(tmp_path, "mine.csv", 'prompt\n"a\nb"\n' + rows, told)
+    assert_refused(tmp_path, "mine.csv", 'prompt\n"a\nb"\n' + rows, told)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_broken_line_of_json_is_refused(tmp_path, line, reason):
 )
 def test_a_json_line_that_is_no_object_with_a_prompt_is_refused(tmp_path, line, told):
     told = f', line 2: {told} {{"prompt": "...", "negative": "..."}}.'
-    refused(tmp_path, "mine.jsonl", f'{{"prompt": "a"}}\n{line}\n', told)
+    assert_refused(tmp_path, "mine.jsonl", f'{{"prompt": "a"}}\n{line}\n', told)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_a_json_line_that_is_no_object_with_a_prompt_is_refused(tmp_path, line, 
 )
 def test_a_prompt_that_is_no_text_is_refused(tmp_path, value, shown):
     told = f", line 1: prompt is {shown}, no text. Write it in quotes."
-    refused(tmp_path, "mine.jsonl", f'{{"prompt": {value}}}', told)
+    assert_refused(tmp_path, "mine.jsonl", f'{{"prompt": {value}}}', told)
 
 
 @pytest.mark.parametrize(("value", "shown"), [("false", "False"), ("[]", "[]"), ("0", "0")])
 def test_a_negative_that_is_no_text_is_refused(tmp_path, value, shown):
     told = f", line 1: negative is {shown}, no text. Write it in quotes."
-    refused(tmp_path, "mine.jsonl", f'{{"prompt": "a", "negative": {value}}}', told)
+    assert_refused(tmp_path, "mine.jsonl", f'{{"prompt": "a", "negative": {value}}}', told)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_negative_that_is_no_text_is_refused(tmp_path, value, shown):
 )
 def test_a_blank_prompt_is_refused(tmp_path, ending, content):
     told = ", line 2: prompt is blank. Write one, or delete the line."
-    refused(tmp_path, f"mine.{ending}", content, told)
+    assert_refused(tmp_path, f"mine.{ending}", content, told)
 
 
 def test_a_prompt_has_up_to_5000_characters_whatever_their_bytes(tmp_path):
@@ -177,14 +177,14 @@ def test_a_prompt_has_up_to_5000_characters_whatever_their_bytes(tmp_path):
 )
 def test_a_text_above_5000_characters_is_refused(tmp_path, ending, content, what):
     told = f", line 2: {what} has 5001 characters; allowed are at most 5000. Shorten it."
-    refused(tmp_path, f"mine.{ending}", content.format("a" * 5001), told)
+    assert_refused(tmp_path, f"mine.{ending}", content.format("a" * 5001), told)
 
 
 def test_half_a_surrogate_pair_is_refused(tmp_path):
     told = ", line 1: {} holds half a surrogate pair. Write that character anew."
-    refused(tmp_path, "a.jsonl", r'{"prompt": "a \ud83d"}', told.format("prompt"))
+    assert_refused(tmp_path, "a.jsonl", r'{"prompt": "a \ud83d"}', told.format("prompt"))
     line = r'{"prompt": "a", "negative": "\udfff"}'
-    refused(tmp_path, "b.jsonl", line, told.format("negative"))
+    assert_refused(tmp_path, "b.jsonl", line, told.format("negative"))
     with pytest.raises(ValueError, match="^text, line 2: prompt holds half a surrogate pair"):
         from_text("a\n\ud800")
 
@@ -193,7 +193,7 @@ def test_half_a_surrogate_pair_is_refused(tmp_path):
 def test_another_ending_is_refused(tmp_path, name):
     ending = Path(name).suffix
     told = f": ends in '{ending}'; allowed are .txt, .csv, .jsonl. Save it as one of these."
-    refused(tmp_path, name, "a cat", told)
+    assert_refused(tmp_path, name, "a cat", told)
 
 
 def test_a_folder_is_refused(tmp_path):
