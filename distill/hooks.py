@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import partial
 
-import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -57,8 +56,6 @@ class Hooks:
         return output
 
     def _recomputed(self, forward, *args, **kwargs):
-        if not torch.is_grad_enabled():
-            return forward(*args, **kwargs)
         # the second time round is during backward, when other changes may be on
         again = partial(self._with, self._changes, forward)
         return checkpoint(again, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)

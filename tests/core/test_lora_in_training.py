@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewstep.distill.lora import Lora
+from fewstep.distill.lora import Lora, joined
 from fewstep.lora.convert import write_layers
 from fewstep.lora.layers import layers_of
 
@@ -48,6 +48,68 @@ def test_it_changes_nothing_at_first_and_its_down_parts_are_drawn_from_the_gener
         assert not torch.any(first.added(path, layer, x))
     assert all(torch.equal(a, b) for a, b in zip(first.down, again.down, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first.down, other.down, strict=True))
+
+
+def test_its_down_parts_start_as_torch_starts_a_linear_layer():
+    (down,) = new(layers={"to_q": nn.Linear(400, 400)}, rank=300).down
+    bound = 1 / 20
+    assert down.abs().max() <= bound
+    # evenly spread, 5 standard errors of 120,000 numbers
+    assert abs(down.std() / (bound / 3**0.5) - 1) < 5 / (2 * 120_000) ** 0.5
+
+
+def filled(seed, rank, lora_alpha, layers=None):
+    lora = new(rank, lora_alpha, seed, layers)
+    for up in lora.up:
+        up.data.normal_(generator=torch.Generator().manual_seed(seed))
+    return lora
+
+
+def change_of(layers, path):
+    """What a file's layer adds to a weight, by LoRA's own formula."""
+    layer = layers[path]
+    product = layer.up.double().flatten(1) @ layer.down.double().flatten(1)
+    return layer.alpha / len(layer.down) * product
+
+
+def test_several_joined_change_as_much_as_all_of_them_together():
+    some = {path: LAYERS[path] for path in list(LAYERS)[:2]}
+    first, second = filled(1, 3, 6.0), filled(2, 2, 1.0, some)
+    both = joined([first, second])
+    for path, layer in LAYERS.items():
+        size = {2: (8,), 3: (5, 9), 4: (4, 9, 8), 5: (2, 3, 6, 4)}[layer.weight.ndim]
+        x = torch.randn(2, *size, generator=torch.Generator().manual_seed(0))
+        wanted = first.added(path, layer, x) + second.added(path, layer, x)
+        torch.testing.assert_close(both.added(path, layer, x), wanted, rtol=1e-4, atol=1e-4)
+    read = {module.path: layer for module, layer in both.layers("unet").items()}
+    parts = [{m.path: y for m, y in lora.layers("unet").items()} for lora in (first, second)]
+    for path in some:
+        assert len(read[path].down) == 5
+        wanted = sum(change_of(part, path) for part in parts)
+        torch.testing.assert_close(change_of(read, path), wanted, rtol=5e-3, atol=5e-3)
+
+
+def test_layers_of_a_file_become_the_same_change_again():
+    lora = filled(1, 3, 6.0)
+    read = {module.path: layer for module, layer in lora.layers("unet").items()}
+    again = {m.path: y for m, y in Lora.of(read).layers("unet").items()}
+    bare = Lora.of({path: layer._replace(alpha=None) for path, layer in read.items()})
+    for path in LAYERS:
+        torch.testing.assert_close(
+            change_of(again, path), change_of(read, path), rtol=5e-3, atol=5e-3
+        )
+        # without an alpha the scale is 1
+        i = bare.paths[path]
+        assert torch.equal(bare.up[i], read[path].up.float())
+
+
+@pytest.mark.parametrize("part", ["mid", "dora_scale"])
+def test_a_layer_that_is_no_plain_lora_is_refused(part):
+    read = {module.path: layer for module, layer in new().layers("unet").items()}
+    path = next(iter(read))
+    read[path] = read[path]._replace(**{part: torch.ones(1)})
+    with pytest.raises(ValueError, match=f"{path} is changed by something else than a plain LoRA"):
+        Lora.of(read)
 
 
 def test_it_adds_nothing_to_a_layer_that_is_not_its_own():
