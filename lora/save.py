@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from .layers import Layer, Tensors, check_finite
@@ -90,7 +91,13 @@ def save(
     # safetensors 0.8 replaces a file that is there, older ones write into it
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
         made = Path(folder) / path.name
-        save_file(whole, made, dict(metadata))
+        try:
+            save_file(whole, made, dict(metadata))
+        except SafetensorError as error:
+            raise OSError(
+                f"{path} could not be written: {error}. Free some of the disk, or save elsewhere; "
+                "what stood there before is still there."
+            ) from error
         os.replace(made, path)
 
 
