@@ -139,6 +139,13 @@ def test_every_method_learns(setting, make_method):
     assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
 
 
+def test_the_average_is_a_copy_that_the_optimizer_does_not_train(setting):
+    method = bake_guidance(setting)
+    assert not any(parameter.requires_grad for parameter in method.average.parameters())
+    pairs = list(zip(method.student.parameters(), method.average.parameters(), strict=True))
+    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in pairs)
+
+
 def test_a_seed_decides_the_student_that_a_run_begins_with(setting):
     first, again = bake_guidance(setting).student, bake_guidance(setting).student
     other = bake_guidance(setting._replace(seed=1)).student

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from fewstep.distill.shards import INDEX, Shards
+from fewstep.distill.shards import INDEX, Shards, lost
 
 REQUEST = {"rows": tuple(range(7)), "cfg_scale": 4.0}
 
@@ -60,6 +60,14 @@ def test_a_file_that_has_gone_is_missing(tmp_path):
         shards.check()
     with pytest.raises(ValueError, match="lacks 3 of 7 rows"):
         shards.tensors("x")
+
+
+def test_files_that_have_gone_are_counted(tmp_path):
+    assert lost(tmp_path / "nothing") == 0
+    filled(tmp_path, files=2)
+    assert lost(tmp_path) == 0
+    (tmp_path / "rows-000003.safetensors").unlink()
+    assert lost(tmp_path) == 1
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -60,7 +60,7 @@ def test_states_and_guided_predictions_are_those_of_the_sampled_path(tmp_path, p
 @pytest.mark.parametrize("process", [VE, FLOW], ids=lambda process: process.name)
 def test_half_precision_keeps_the_noise_in_a_prediction_at_every_level(tmp_path, process):
     network = SmallNetwork(process)
-    kept = {}
+    kept, ends = {}, {}
     for dtype in ("float32", "float16"):
         wanted = request(network, dtype=dtype)
         made = make(network, wanted, tmp_path / dtype)
@@ -68,11 +68,13 @@ def test_half_precision_keeps_the_noise_in_a_prediction_at_every_level(tmp_path,
         for level in range(5):
             at = index, torch.full((7,), level)
             slope = (made.x(*at) - made.guided_x0(*at)) / made.sigma(at[1])
-            kept[dtype, level] = slope
+            kept[dtype, level], ends[dtype, level] = slope, made.guided_x0(*at)
     for level in range(5):
         exact, half = kept["float32", level], kept["float16", level]
         # what an x0 estimate in float16 would have at the last level, 0.03: 5e-4 / 0.03
         assert ((half - exact).norm() / exact.norm()) < 2e-3
+        # and what the noise itself would leave of an x0 estimate at the first, 14.6: 5e-4 * 14.6
+        assert (ends["float16", level] - ends["float32", level]).abs().mean() < 1e-3
 
 
 def test_a_run_that_is_cut_off_goes_on_and_ends_with_the_same_numbers(tmp_path):
@@ -116,6 +118,15 @@ def test_a_set_of_another_teacher_cfg_or_seeds_is_refused(tmp_path, changed):
     make(network, request(network), tmp_path)
     with pytest.raises(ValueError, match=f"was made with another {next(iter(changed))}"):
         make(network, request(network, **changed), tmp_path)
+
+
+def test_a_damaged_set_is_refused(tmp_path):
+    network = SmallNetwork()
+    make(network, request(network), tmp_path)
+    (path, *_) = tmp_path.glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(ValueError, match="its checksum differs"):
+        make(network, request(network), tmp_path)
 
 
 def test_a_set_of_another_process_is_refused(tmp_path):
