@@ -67,6 +67,16 @@ def restore(folder: Path, training: Training, run: dict, others: Modules) -> dic
     return head["notes"]
 
 
+def size(training: Training) -> int:
+    """Bytes of a checkpoint, about: weights and two moments of all that learns, two averages."""
+    counts = [_numbers(turn.learner) for turn in training.method.turns]
+    return 4 * (3 * sum(counts) + 2 * _numbers(training.method.student))
+
+
+def _numbers(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def _head(path, run):
     try:
         with safe_open(path, framework="pt") as file:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import partial
 
+import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -22,6 +23,7 @@ class Hooks:
     def __init__(self, layers: Mapping[str, nn.Module], blocks=()):
         self.layers = dict(layers)
         self._changes = ()
+        self._watched = {}
         self._handles = [
             layer.register_forward_hook(partial(self._add, path))
             for path, layer in self.layers.items()
@@ -40,6 +42,41 @@ class Hooks:
         finally:
             self._changes = before
 
+    @contextmanager
+    def watching(self, paths):
+        """Keep what layers give meanwhile.
+
+        Args:
+            paths: of some of the layers.
+
+        Yields:
+            for each path a list that grows by one output in every pass of the network.
+        """
+        before, self._watched = self._watched, {path: [] for path in paths}
+        try:
+            yield self._watched
+        finally:
+            self._watched = before
+
+    def in_order(self, parts) -> None:
+        """Make one output of what was watched in the last passes, each over a part of a batch.
+
+        Args:
+            parts: for each of these passes the places of its samples in the batch.
+
+        Raises:
+            ValueError: the passes gave outputs of different sizes.
+        """
+        order = torch.tensor([place for part in parts for place in part]).argsort()
+        for path, outputs in self._watched.items():
+            of_parts = outputs[-len(parts) :]
+            if len({output.shape[1:] for output in of_parts}) > 1:
+                raise ValueError(
+                    f"{path} gives outputs of different sizes, since prompts are of different "
+                    "lengths. Set accumulation to the batch, so that each is looked at by itself."
+                )
+            outputs[-len(parts) :] = [torch.cat(of_parts)[order]]
+
     def close(self) -> None:
         """Leave the network as it was found."""
         for handle in self._handles:
@@ -53,6 +90,8 @@ class Hooks:
     def _add(self, path, layer, inputs, output):
         for change in self._changes:
             output = output + change.added(path, layer, inputs[0])
+        if path in self._watched:
+            self._watched[path].append(output)
         return output
 
     def _recomputed(self, forward, *args, **kwargs):

@@ -55,44 +55,25 @@ def progressive_loss(
 
 
 def stages(first, last):
-    """Steps of each stage's student, from half of `first`, the teacher's, down to `last`.
+    """Steps of each stage's student: the largest doubling of `last` below `first`, then halves.
 
-    Raises:
-        ValueError: halving does not lead from first to last.
-    """
-    if not 1 <= last < first:
-        raise ValueError(
-            f"steps are to go from {first} to {last}; allowed is a teacher with more steps than "
-            "the last student, and a student with 1 or more."
-        )
-    counts = [first]
-    while counts[-1] > last and counts[-1] % 2 == 0:
-        counts.append(counts[-1] // 2)
-    if counts[-1] != last:
-        allowed = ", ".join(str(last * 2**n) for n in range(1, 6))
-        raise ValueError(
-            f"steps are to go from {first} to {last}, and halving {first} does not lead to {last}; "
-            f"allowed for {last} is a teacher of {allowed} or any further doubling."
-        )
-    return counts[1:]
-
-
-def student_levels(sigmas):
-    """The levels of a stage's student: every second one of its teacher's.
+    The first student may stand for more than two of the teacher's steps, where 32 -> 16 is 24 -> 8:
+    its targets are the teacher's own and exact.
 
     Args:
-        sigmas: the teacher's 2 N + 1 falling levels.
-
-    Returns:
-        N + 1 levels, the first and the last those of the teacher.
+        first: the teacher's steps.
+        last: the last student's steps, a divisor of them.
 
     Raises:
-        ValueError: the teacher's steps are not even in number.
+        ValueError: there is no stage.
     """
-    steps = len(sigmas) - 1
-    if steps < 2 or steps % 2:
+    if not 1 <= last < first or first % last:
+        allowed = [str(n) for n in range(1, first) if first % n == 0]
         raise ValueError(
-            f"sigmas has {len(sigmas)} levels, which is {steps} steps; allowed is an even number "
-            "of steps, 2 or more, since one step of the student is two of the teacher."
+            f"steps are to go from {first} to {last}; allowed is a divisor below {first}: "
+            f"{', '.join(allowed)}. Choose one, or make data with {last * 8} steps."
         )
-    return sigmas[::2]
+    counts = [last]
+    while counts[0] * 2 < first and first % (counts[0] * 2) == 0:
+        counts.insert(0, counts[0] * 2)
+    return counts

@@ -30,7 +30,7 @@ class Request(NamedTuple):
         teacher: fingerprint of the network and its conditions.
         process: name of it.
         sigmas: N + 1 falling levels, the last 0.
-        cfg_scale: of the teacher; 1 is no guidance.
+        cfg_scales: of the teacher in each trajectory; 1 is no guidance.
         shape: [C, ...] of one latent.
         rows: row of the condition of each trajectory.
         seeds: seed of the noise of each.
@@ -40,11 +40,15 @@ class Request(NamedTuple):
     teacher: str
     process: str
     sigmas: tuple[float, ...]
-    cfg_scale: float
+    cfg_scales: tuple[float, ...]
     shape: tuple[int, ...]
     rows: tuple[int, ...]
     seeds: tuple[int, ...]
     dtype: str = "float16"
+
+    @property
+    def is_of_one_cfg(self) -> bool:
+        return len(set(self.cfg_scales)) == 1
 
     def bytes_on_disk(self) -> int:
         """Size of the whole set."""
@@ -73,6 +77,7 @@ class Trajectories:
             )
         shards.check()
         self.rows = torch.tensor(self.request.rows)
+        self.cfg_scales = torch.tensor(self.request.cfg_scales)
         self._path, self._velocity = shards.tensors("path"), shards.tensors("velocity")
         self._sigmas = torch.tensor(self.request.sigmas)
         self._stds = torch.tensor([process.std(sigma) for sigma in self.request.sigmas])
@@ -149,7 +154,8 @@ def _sampled(network, request, numbers, on_step):
         on_step(len(numbers))
 
     x = start(noise, torch.zeros_like(noise), request.sigmas[0], process=process)
-    denoise = guided_denoiser(network, rows, request.cfg_scale)
+    cfg_scales = torch.tensor([request.cfg_scales[i] for i in numbers]).to(network.device)
+    denoise = guided_denoiser(network, rows, cfg_scales)
     path.append(sample_euler(denoise, x, request.sigmas, process=process, on_step=keep))
     dtype = getattr(torch, request.dtype)
     stacked = {"path": torch.stack(path, 1), "velocity": torch.stack(velocity, 1)}

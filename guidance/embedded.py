@@ -11,6 +11,8 @@ import torch
 
 # full LCMs are told their guidance by this many numbers: SD 1.5, SSD-1B and SDXL alike
 WIDTH = 256
+# the layer they enter through, by diffusers' name
+COND_PROJ = "time_embedding.cond_proj"
 
 
 def guidance_embedding(guidance, width: int = WIDTH) -> torch.Tensor:

@@ -1,23 +1,17 @@
 """The nodes that train a student: guidance baked in, or steps."""
 
-from functools import partial
-
 from comfy_api.latest import io
 
-from ..distill.methods import STEPS, bake_guidance
+from ..distill.ways import GUIDANCE, STEPS
 from .baking import Baked, Order, bake
 from .host import texts
 from .prompts import FOLDER
 from .schema import check_choice, schema
 from .sockets import RecipeSocket, report_output
-from .students import GUIDANCE_FAMILY, STEPS_FAMILY, Kind
 from .teacher_data import if_distilled_input
 from .teachers import check_teacher
 from .train_options import DEFAULTS
 from .training_sockets import DataSocket, LoraSocket, LossSocket, OptionsSocket
-
-# fewer passes than this make no picture without distilling the steps too
-FEWEST = 10
 
 
 def _inputs(name, *own):
@@ -59,14 +53,6 @@ def _outputs():
     ]
 
 
-def _check_guided(data):
-    if data.request.cfg_scale == 1.0:
-        raise ValueError(
-            "the teacher's data was made with cfg 1, which is no guidance, so there is nothing to "
-            "bake. Make data with the cfg you like best."
-        )
-
-
 def _given(node, baked: Baked) -> io.NodeOutput:
     texts.show(node, baked.report)
     return io.NodeOutput(*baked)
@@ -93,9 +79,7 @@ class FewStepBakeGuidance(io.ComfyNode):
     @classmethod
     def execute(cls, model, data, name, if_distilled, options=None, vae=None) -> io.NodeOutput:
         check_teacher(model, if_distilled)
-        counts = tuple(sorted({min(FEWEST, data.steps), data.steps}))
-        kind = Kind(f"guidance baked in ({name})", GUIDANCE_FAMILY, counts)
-        order = Order(bake_guidance, kind, {"method": "guidance"}, name, check=_check_guided)
+        order = Order(GUIDANCE, 0, "guidance baked in", name)
         return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))
 
 
@@ -108,23 +92,31 @@ class FewStepDistill(io.ComfyNode):
             hidden=texts.NEEDED,
             display_name="Distill (FewStep)",
             description=(
-                "Trains a LoRA that makes the teacher's pictures in few steps at cfg 1. segments: "
-                "each step learns the stretch of the teacher's path that it stands for; each "
-                "iteration is one pass. endpoint: the whole run is trained by where it ends; each "
-                "iteration is all steps of a picture."
+                "Trains a LoRA that makes the teacher's pictures in few steps at cfg 1. Methods "
+                "are ways to teach it; segments is the plain one. The help says which is for what."
             ),
-            search_aliases=["distill", "few step", "train", "lora", "fast", "turbo"],
+            search_aliases=[
+                *("distill", "few step", "train", "lora", "fast", "turbo"),
+                *("lcm", "tcd", "progressive", "consistency", "dmd", "adversarial"),
+            ],
             inputs=_inputs(
                 "student",
                 io.Combo.Input(
-                    "method", options=list(STEPS), default="segments", tooltip="How it is taught."
+                    "method",
+                    options=list(STEPS),
+                    default="segments",
+                    tooltip=(
+                        "segments, endpoint, progressive, pcm: the teacher's pictures, at these "
+                        "steps. lcm, tcd: any 1 to 8 steps. ict: without a teacher. tdm, dmd, "
+                        "adversarial: experimental, sharper and less varied."
+                    ),
                 ),
                 io.Int.Input(
                     "steps",
                     default=4,
                     min=1,
                     max=1000,
-                    tooltip="Of the student; a divisor of the teacher's.",
+                    tooltip="Of the student; a divisor of the teacher's, below it for progressive.",
                 ),
                 LoraSocket.Input(
                     "base_lora",
@@ -144,7 +136,5 @@ class FewStepDistill(io.ComfyNode):
     ) -> io.NodeOutput:
         check_choice("method", method, STEPS)
         check_teacher(model, if_distilled)
-        kind = Kind(f"{steps} steps ({name})", STEPS_FAMILY, (steps,))
-        about = {"method": method, "steps": steps}
-        order = Order(partial(STEPS[method], steps=steps), kind, about, name, base_lora)
+        order = Order(method, steps, f"{steps} steps by {method}", name, base_lora)
         return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))

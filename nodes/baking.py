@@ -2,8 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -11,22 +10,20 @@ from ..distill import checkpoint
 from ..distill import plan as plans
 from ..distill.lora import Lora, joined
 from ..distill.meters import Meters, measure
-from ..distill.methods import Setting
 from ..distill.remedies import warnings
-from ..distill.run import Outcome, run
+from ..distill.setting import Setting
 from ..distill.shards import Shards
-from ..distill.training import Method, Training
+from ..distill.stages import Chain, train
+from ..distill.training import Training
 from ..distill.trajectories import KIND, Trajectories
+from ..distill.ways import WAYS, Stage
 from ..recipes.recipe import Recipe
 from .host import files, pictures, texts, trial
 from .host.progress import Progress
 from .host.training import network_of
 from .plan import plan
-from .students import Kind, digest, lora_of, recipe_of_student, tensors_of
+from .students import digest, lora_of, recipe_of_student, save_lora, tensors_of
 from .training_sockets import TeacherData, TrainOptions
-
-# of a checkpoint, in multiples of the LoRA's size: weights, average, best, two moments
-COPIES = 5
 
 
 class Baked(NamedTuple):
@@ -43,17 +40,17 @@ class Order(NamedTuple):
     """What to train.
 
     Attributes:
-        begin: (setting) -> Method.
-        kind: what the student will be; about: what the run is of, for its checkpoint.
+        way: one of `distill.ways.WAYS`, and its name; steps: of the student, 0 where the way has
+            none of its own.
+        name: of the run.
         base: LORA_MODEL that is on under the student and goes into the result; None for none.
     """
 
-    begin: Callable[[Setting], Method]
-    kind: Kind
-    about: dict[str, Any]
+    way: str
+    steps: int
+    title: str
     name: str
     base: dict[str, torch.Tensor] | None = None
-    check: Callable[[Trajectories], None] = lambda data: None
 
 
 def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, vae=None) -> Baked:
@@ -63,50 +60,66 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
         ValueError: data of another model, options that do not go together, too little memory or
             disk, or a run that diverged; what was trained until its last checkpoint stays.
     """
-    folder = files.run_folder("runs", order.name)
-    words = data.prompts
+    words, way = data.prompts, WAYS[order.way]
+    shards = Shards.opened(data.folder, KIND)
+    is_told = len(set(shards.request["cfg_scales"])) > 1
     layers = {"layers": options.layers, "is_checkpointed": options.is_checkpointed}
-    with network_of(model, words.positive, words.negative, **layers) as network:
-        trajectories = Trajectories(Shards.opened(data.folder, KIND), network.process)
+    prompts = words.positive, words.negative
+    with network_of(model, *prompts, **layers, is_told=is_told) as network:
+        trajectories = Trajectories(shards, network.process)
         _check_same(trajectories, network)
-        order.check(trajectories)
         setting = _setting(network, trajectories, options, order)
-        about = _about(setting, order, options)
-        training = Training(order.begin(setting), options.run)
-        left = options.run.iterations - (checkpoint.done(folder, about) or 0)
-        validation = Validation(model, network, setting, order, words, options)
-        planned = _planned(node, folder, setting, order, training, left) if left else "done before"
-        on_step = _shown(node, training, left, planned)
-        outcome = run(training, folder, about, validate=validation, on_step=on_step)
-        return _baked(outcome, training.losses, setting, validation, planned, vae)
+        chain = Chain(
+            stages=way.stages(trajectories, order.steps or data.steps),
+            setting=setting,
+            options=options.run,
+            folder=files.run_folder("runs", order.name),
+            about=_about(setting, order, options),
+            is_paired=way.is_paired,
+        )
+        validation = Validation(network, setting, order, words, options)
+        trials = _trials(chain)
+        left = chain.left()
+        planned = _planned(node, chain, trials, left) if left else "done before"
+        on_step = _shown(node, chain, left, planned)
+        trained = train(chain, validate=validation, on_step=on_step)
+        return _baked(trained, chain, validation, planned, vae)
 
 
 class Validation:
     """Pictures of the held out trajectories, teacher's and student's."""
 
-    def __init__(self, model, network, setting, order, words, options):
-        self.model, self.network, self.setting = model, network, setting
-        self.recipe = recipe_of_student(model, order.kind)
+    def __init__(self, network, setting, order, words, options):
+        self.network, self.setting, self.order = network, setting, order
         data, count = setting.data, max(1, options.pictures)
         self.index = torch.arange(max(0, len(data) - count), len(data))
-        rows = [data.request.rows[i] for i in self.index]
-        self.groups, self.positive = rows, [words.positive[row] for row in rows]
+        self.groups = data.rows[self.index].tolist()
+        self.positive = [words.positive[row] for row in self.groups]
         self.negative = words.negative
         self.seeds = [data.request.seeds[i] for i in self.index]
         self.teacher = data.x0(self.index)
         # what cannot be measured is refused before a pass
         measure(self.teacher, self.teacher, self.groups)
 
-    def student(self, lora: Lora) -> torch.Tensor:
+    def recipe(self, stage: Stage) -> Recipe:
+        scales = self.setting.data.request.cfg_scales
+        told = None if self.setting.data.request.is_of_one_cfg else (min(scales), max(scales))
+        title = f"{self.order.title} ({self.order.name})"
+        way = WAYS[self.order.way]
+        return recipe_of_student(self.network.model, way, stage, title, told)
+
+    def student(self, stage: Stage, lora: Lora) -> torch.Tensor:
         """Latents that the student's users would get."""
-        made = plan(self.model, self.recipe)
+        recipe, told = self.recipe(stage), self.setting.told(self.index)
+        guidance = [0.0] * len(self.index) if told is None else told.tolist()
+        plans = [plan(self.network.model, recipe, guidance=scale) for scale in guidance]
         with self.network.hooks.using(*self.setting.base, lora):
             shape = self.setting.data.request.shape
             words = self.positive, self.negative, self.seeds
-            return pictures.sampled(made, *words, shape, self.network)
+            return pictures.sampled(plans, *words, shape, self.network)
 
-    def __call__(self, lora: Lora) -> Meters:
-        return measure(self.student(lora), self.teacher, self.groups)
+    def __call__(self, stage: Stage, lora: Lora) -> Meters:
+        return measure(self.student(stage, lora), self.teacher, self.groups)
 
 
 def _check_same(trajectories, network):
@@ -140,18 +153,24 @@ def _about(setting, order, options):
     every = {**options._asdict(), **options.run._asdict()}
     del every["run"]
     base = order.base and digest(order.base)
-    return {**order.about, **setting.data.request._asdict(), **every, "base": base}
+    what = {"method": order.way, "steps": order.steps, "base": base}
+    return {**what, **setting.data.request._asdict(), **every}
 
 
-def _planned(node, folder, setting, order, training, left):
+def _planned(node, chain, trials, left):
     """What the iterations that are left will take, shown and checked."""
-    options = training.options
-    seconds, memory = trial.measured(lambda: order.begin(setting), options, setting.network.device)
-    numbers = sum(parameter.numel() for parameter in training.method.student.parameters())
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    seconds, memories = zip(
+        *(trial.measured(training, chain.setting.network.device) for training in trials),
+        strict=True,
+    )
+    count = len(chain.stages)
+    pace = (seconds[0] + seconds[-1] * (count - 1)) / count
+    memory = max(memories, key=lambda memory: memory.needed) if memories[0] else None
+    there = next(path for path in (chain.folder, *chain.folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    disk = plans.Disk(free, free, other=2 * COPIES * 4 * numbers)
-    planned = plans.Plan(left, seconds, memory, disk)
+    # a checkpoint is replaced by a whole one
+    disk = plans.Disk(free, free, other=(count + 1) * max(map(checkpoint.size, trials)))
+    planned = plans.Plan(left, pace, memory, disk)
     plans.check(planned)
     text = plans.as_text(planned)
     logging.info("FewStep: %s", text)
@@ -159,9 +178,21 @@ def _planned(node, folder, setting, order, training, left):
     return text
 
 
-def _shown(node, training, left, planned):
-    """An on_step that shows how far a run is."""
-    total = training.options.iterations
+def _trials(chain):
+    """Trainings to throw away: of the first stage, and of the second, which all others are like.
+
+    What a training cannot have is refused here, before its first pass.
+    """
+    trials, before = [], None
+    for stage in chain.stages[:2]:
+        trials.append(Training(stage.begin(chain.setting, before), chain.options))
+        before = trials[-1].method.average
+    return trials
+
+
+def _shown(node, chain, left, planned):
+    """An on_step that shows how far a chain is, and the losses of its stages one after another."""
+    total = chain.options.iterations * len(chain.stages)
     progress = Progress(node, total, total - left)
 
     def on_step(training, losses, meters):
@@ -172,24 +203,44 @@ def _shown(node, training, left, planned):
     return on_step
 
 
-def _baked(outcome: Outcome, losses, setting, validation, planned, vae):
-    student = validation.student(outcome.lora)
+def _baked(trained, chain, validation, planned, vae):
+    setting, last = chain.setting, trained[-1]
+    student = validation.student(last.stage, last.outcome.lora)
+    images = pictures.side_by_side(setting.network.model, vae, validation.teacher, student)
+    report = "\n".join([planned, *_saved(trained, chain, validation), *_lines(trained)]) + "\n"
+    losses = [loss for part in trained for loss in part.losses["student"]]
+    recipe = validation.recipe(last.stage)
+    return Baked(_whole(setting, last.outcome), {"loss": losses}, recipe, report, images)
+
+
+def _whole(setting, outcome):
+    """LORA_MODEL of a student with what is under it."""
     lora = joined([*setting.base, outcome.lora]) if setting.base else outcome.lora
-    images = pictures.side_by_side(validation.model, vae, validation.teacher, student)
-    report = "\n".join([planned, *_lines(outcome)]) + "\n"
-    first = next(iter(losses.values()))
-    return Baked(tensors_of(lora), {"loss": first}, validation.recipe, report, images)
+    return tensors_of(lora)
 
 
-def _lines(outcome):
-    yield f"the student of iteration {outcome.iteration} is kept"
-    if outcome.is_stopped:
-        yield "stopped before its time, since the seeds of a prompt became one picture"
-    for iteration, meters in outcome.meters.items():
-        varied = "-" if meters.diversity is None else f"{meters.diversity:.3f}"
-        detail = "-" if meters.detail_ratio is None else f"{meters.detail_ratio:.3f}"
-        yield (
-            f"iteration {iteration}: error {meters.paired_error:.4f}, detail {detail}, variety of "
-            f"seeds {varied}"
-        )
-    yield from warnings(outcome.meters[outcome.iteration])
+def _saved(trained, chain, validation):
+    """Save the student of every stage but the last, which is the node's output."""
+    for stage, outcome, _ in trained[:-1]:
+        path = chain.place(stage) / f"{stage.name}.safetensors"
+        tensors = _whole(chain.setting, outcome)
+        save_lora(path, tensors, validation.recipe(stage), overwrite=True)
+        yield f"the student of {stage.name} is in {path}"
+
+
+def _lines(trained):
+    for stage, outcome, _ in trained:
+        if len(trained) > 1:
+            yield f"{stage.name}:"
+        yield f"the student of iteration {outcome.iteration} is kept"
+        if outcome.is_stopped:
+            yield "stopped before its time, since the seeds of a prompt became one picture"
+        for iteration, meters in outcome.meters.items():
+            yield f"iteration {iteration}: {_measured(meters)}"
+        yield from warnings(outcome.meters[outcome.iteration])
+
+
+def _measured(meters):
+    varied = "-" if meters.diversity is None else f"{meters.diversity:.3f}"
+    detail = "-" if meters.detail_ratio is None else f"{meters.detail_ratio:.3f}"
+    return f"error {meters.paired_error:.4f}, detail {detail}, variety of seeds {varied}"

@@ -40,7 +40,8 @@ def load_lora(model, name: str, strength: float, steps: int, given: Recipe | Non
     recipe = found.recipe and found.recipe.with_steps(steps)
     amount = strength * (recipe.strength if recipe else 1.0)
     before = applied.count_patches(model)
-    model = loras.with_lora(model, path, fit, amount) if amount else model.clone()
+    guidance = recipe.guidance.default if recipe else 1.0
+    model = loras.with_lora(model, path, fit, amount, guidance) if amount else model.clone()
     file = file._replace(name=name, strength=amount)
     applied.note(model, file, applied.count_patches(model) - before)
     report = told(found, path.name) + _coverage_text(fit.coverage, amount)

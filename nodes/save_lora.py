@@ -2,17 +2,15 @@
 
 from comfy_api.latest import io
 
-from ..lora.layers import layers_of
-from ..lora.save import file_metadata, save
-from ..recipes.own import describe
 from .host import files, texts
 from .prompts import FOLDER
 from .schema import schema
 from .sockets import RecipeSocket
+from .students import save_lora
 from .training_sockets import LoraSocket
 
 
-def save_lora(lora, recipe, name: str) -> str:
+def save_among_loras(lora, recipe, name: str) -> str:
     """Save a LORA_MODEL among ComfyUI's LoRAs; the name that loaders list it by.
 
     Raises:
@@ -22,8 +20,7 @@ def save_lora(lora, recipe, name: str) -> str:
     folder = files.loras_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = files.free_path(folder, name, ".safetensors")
-    metadata = file_metadata(describe(recipe), layers_of(lora).values())
-    save(path, lora, metadata)
+    save_lora(path, lora, recipe)
     return path.name
 
 
@@ -59,6 +56,6 @@ class FewStepSaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora, recipe, name) -> io.NodeOutput:
-        saved = save_lora(lora, recipe, name)
+        saved = save_among_loras(lora, recipe, name)
         texts.show(cls, f"saved as {saved}")
         return io.NodeOutput(saved)

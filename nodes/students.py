@@ -1,28 +1,22 @@
 """What a trained student is: its LoRA as core knows it, and the recipe it wants."""
 
 import hashlib
-from typing import NamedTuple
+from pathlib import Path
 
 import torch
 
 from ..distill.lora import Lora
+from ..distill.ways import Stage, Way
 from ..lora.convert import write_layers
 from ..lora.layers import layers_of
-from ..recipes.own import UNNAMED
-from ..recipes.recipe import Guidance, Recipe, Sampler, Schedule, Steps
+from ..lora.save import file_metadata, save
+from ..recipes.own import describe
+from ..recipes.recipe import Recipe
+from ..recipes.students import student_recipe
 from .host import applied, patching
 from .host.sampling import sampling_of
 
-GUIDANCE_FAMILY, STEPS_FAMILY = "guidance", "fewstep"
 COMPONENT = "unet"
-
-
-class Kind(NamedTuple):
-    """What a student can do: its title, family, and the counts of steps it was trained for."""
-
-    title: str
-    family: str
-    steps: tuple[int, ...]
 
 
 def tensors_of(lora: Lora) -> dict[str, torch.Tensor]:
@@ -45,6 +39,12 @@ def lora_of(tensors: dict[str, torch.Tensor], layers, device) -> Lora:
     return Lora.of(found).to(device).requires_grad_(False)
 
 
+def save_lora(path: Path, tensors: dict[str, torch.Tensor], recipe: Recipe, **options) -> None:
+    """Save a LORA_MODEL with its recipe; options and errors as of `lora.save.save`."""
+    metadata = file_metadata(describe(recipe), layers_of(tensors).values())
+    save(path, tensors, metadata, **options)
+
+
 def digest(tensors: dict[str, torch.Tensor]) -> str:
     """Equal for equal LORA_MODELs."""
     found = hashlib.sha256()
@@ -54,35 +54,20 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
     return found.hexdigest()
 
 
-def recipe_of_student(model, kind: Kind) -> Recipe:
-    """The recipe of a student of a MODEL: Euler on trailing levels at cfg 1."""
+def recipe_of_student(model, way: Way, stage: Stage, title: str, told=None) -> Recipe:
+    """The recipe of what a stage makes of a MODEL; told as of `student_recipe`."""
     sampling = sampling_of(model)
     prediction = patching.prediction_of(sampling)
-    steps = kind.steps
-    return Recipe(
-        id=UNNAMED,
-        family=kind.family,
-        title=kind.title,
-        base=applied.base_of(model) or "unknown",
-        kind="lora",
-        names=(),
-        examples=(),
-        sha256=(),
-        metadata={},
-        structure=(),
-        steps=Steps(steps[-1], steps, min(steps), max(steps)),
-        guidance=Guidance("cfg", 1.0, 1.0, 1.0),
-        negative_works=False,
-        prediction=prediction,
-        sampler=Sampler("euler"),
-        schedule=Schedule(spacing="trailing"),
-        shift=patching.shift_of(sampling) if prediction == "flow" else None,
-        start="unit variance",
-        strength=1.0,
-        stage=None,
-        bad=(),
-        licence="that of its teacher",
-        sources=("trained with FewStep",),
-        verified=True,
-        how_verified="Its trainer wrote it.",
+    is_flow = prediction == "flow"
+    return student_recipe(
+        title,
+        way.family,
+        applied.base_of(model) or "unknown",
+        prediction,
+        steps=stage.steps,
+        counts=stage.counts,
+        sampler=way.sampler,
+        shift=patching.shift_of(sampling) if is_flow else None,
+        told=told,
+        on_lcm_grid=way.is_on_lcm_grid and not is_flow,
     )

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+import torch
 from comfy_api.latest import io
 
+from ..distill.guidance import draw_scales
 from ..distill.plan import GB, Disk, Plan, check
 from ..distill.shards import lost
 from ..distill.trajectories import Request, make, missing
@@ -23,7 +25,7 @@ from .training_sockets import DataSocket, Prompts, PromptsSocket, TeacherData
 
 
 def make_data(
-    node, model, prompts: Prompts, latent_image, *, steps, cfg, seeds, seed, name, budget
+    node, model, prompts: Prompts, latent_image, *, steps, cfg, cfg_max, seeds, seed, name, budget
 ) -> str:
     """Make a teacher's trajectories, or what is missing of them; returns a report.
 
@@ -34,13 +36,14 @@ def make_data(
     folder = files.run_folder("data", name)
     shape = latent_shape(model, latent_image)
     sigmas = sigmas_of(sampling_of(model), "trailing", steps)
+    scales = _scales(cfg, cfg_max, seeds * len(prompts.positive), seed)
     _check_disk(folder, budget, len(prompts.positive), seeds, steps, shape)
     with network_of(model, prompts.positive, prompts.negative) as network:
         request = Request(
             teacher=network.fingerprint,
             process=network.process.name,
             sigmas=tuple(sigmas),
-            cfg_scale=cfg,
+            cfg_scales=scales,
             shape=shape,
             rows=tuple(row for row in range(network.rows) for _ in range(seeds)),
             seeds=tuple((seed + k) % 2**64 for k in range(seeds * network.rows)),
@@ -48,10 +51,24 @@ def make_data(
         progress = Progress(node, missing(request, folder) * steps)
         made = make(network, request, folder, on_step=progress.advance)
     size = request.bytes_on_disk() / GB
+    guidance = f"{cfg:g} to {cfg_max:g}" if cfg_max else f"{cfg:g}"
     return (
         f"{len(made)} trajectories of {len(prompts.positive)} prompts, {steps} steps at cfg "
-        f"{cfg:g}, {size:.3f} GB\nin {folder}\n"
+        f"{guidance}, {size:.3f} GB\nin {folder}\n"
     )
+
+
+def _scales(cfg, cfg_max, count, seed):
+    """The cfg of each trajectory: one, or each its own from a range."""
+    if not cfg_max:
+        return (cfg,) * count
+    if cfg_max <= cfg:
+        raise ValueError(
+            f"cfg_max is {cfg_max:g} and cfg {cfg:g}; allowed is 0 for one cfg, or a number above "
+            "cfg: then students are told their guidance and know the range."
+        )
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    return tuple(draw_scales(cfg, cfg_max, count, generator).tolist())
 
 
 def _check_disk(folder: Path, budget, prompts, seeds, steps, shape):
@@ -79,7 +96,13 @@ class FewStepTeacherData(io.ComfyNode):
                 "are needed. Cancelled or cut off, it goes on where it was."
             ),
             search_aliases=["teacher", "trajectories", "distill", "cache", "dataset"],
-            inputs=[*_what_inputs(), *_how_inputs(), *_where_inputs(), if_distilled_input()],
+            inputs=[
+                *_what_inputs(),
+                *_how_inputs(),
+                *_where_inputs(),
+                if_distilled_input(),
+                _cfg_max_input(),
+            ],
             outputs=[
                 DataSocket.Output(
                     display_name="data",
@@ -96,11 +119,12 @@ class FewStepTeacherData(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, prompts, latent_image, steps, cfg, seeds, seed, name, budget_gb, if_distilled
+        cls, model, prompts, latent_image, *, name, budget_gb, if_distilled, cfg_max=0.0, **wanted
     ) -> io.NodeOutput:
         check_teacher(model, if_distilled)
-        wanted = {"steps": steps, "cfg": cfg, "seeds": seeds, "seed": seed}
+        wanted["cfg_max"] = cfg_max
         report = make_data(cls, model, prompts, latent_image, name=name, budget=budget_gb, **wanted)
+        steps = wanted["steps"]
         texts.show(cls, report)
         return io.NodeOutput(TeacherData(files.run_folder("data", name), prompts, steps), report)
 
@@ -150,6 +174,22 @@ def _how_inputs():
             tooltip="Of the first picture; every further one has the next.",
         ),
     ]
+
+
+def _cfg_max_input():
+    return io.Float.Input(
+        "cfg_max",
+        optional=True,
+        default=0.0,
+        min=0.0,
+        max=100.0,
+        step=0.1,
+        tooltip=(
+            "0 bakes in the one cfg. Above cfg, each picture has its own between the two, and "
+            "students are told theirs: the cfg can then be chosen in use, without its cost. "
+            "For UNets such as SD 1.5's and SDXL's."
+        ),
+    )
 
 
 def _where_inputs():

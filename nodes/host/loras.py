@@ -7,6 +7,7 @@ import comfy.lora
 import comfy.utils
 import torch
 
+from ...guidance.embedded import COND_PROJ, WIDTH
 from ...lora.adapter_config import ADAPTER_METADATA
 from ...lora.convert import convert
 from ...lora.coverage import Coverage, coverage
@@ -14,6 +15,8 @@ from ...lora.dialects import split_key
 from ...lora.header import Header
 from ...lora.layers import check_finite
 from ...lora.targets import Module
+from .told_lora import BESIDE, NAMES, brings_projection, with_told_lora
+from .w_embedding import time_width
 
 NETWORK = "diffusion_model."
 COMPONENT = "unet"
@@ -47,7 +50,15 @@ def places_of(model, header: Header) -> Places:
             modules[key] = _add(places, key, weights)
         if modules[key] is not None:
             places.aliases[name] = modules[key]
+    if brings_projection(stems, model):
+        _add_projection(places, model)
     return places
+
+
+def _add_projection(places, model):
+    place = Module(COMPONENT, COND_PROJ)
+    places.shapes[COND_PROJ], places.keys[COND_PROJ] = (time_width(model), WIDTH), BESIDE
+    places.aliases.update(dict.fromkeys(NAMES, place))
 
 
 def _add(places, key, weights):
@@ -80,8 +91,11 @@ def fit_of(header: Header, model) -> Fit:
     return Fit(found, places, header.metadata)
 
 
-def with_lora(model, path: Path, fit: Fit, strength: float):
+def with_lora(model, path: Path, fit: Fit, strength: float, guidance: float = 1.0):
     """A copy of a MODEL with the matching layers of a file added at this strength.
+
+    Args:
+        guidance: what a network is told that has its input for guidance from the file; cfg_scale.
 
     Raises:
         ValueError: numbers are not finite, or tensors do not fit together.
@@ -91,6 +105,11 @@ def with_lora(model, path: Path, fit: Fit, strength: float):
     matching = [layer for layer in found.layers if layer.status == "matched"]
     _check_samples(tensors, path.name)
     has_config = ADAPTER_METADATA in metadata
+    model = model.clone()
+    told = [layer for layer in matching if places.keys[layer.module] == BESIDE]
+    if told:
+        matching = [layer for layer in matching if layer not in told]
+        model = with_told_lora(model, _tensors_of(told, tensors), strength, guidance)
     loaded = {}
     plain = [layer for layer in matching if _is_plain(layer, places, has_config)]
     keys = {layer.stem: places.keys[layer.module] for layer in plain}
@@ -106,7 +125,6 @@ def with_lora(model, path: Path, fit: Fit, strength: float):
         )
         keys = {NETWORK + layer.module: places.keys[layer.module] for layer in others}
         loaded |= comfy.lora.load_lora(converted, keys)
-    model = model.clone()
     model.add_patches(loaded, strength)
     return model
 

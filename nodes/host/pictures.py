@@ -7,18 +7,18 @@ from . import runs
 
 
 @torch.no_grad()
-def sampled(plan, positive, negative, seeds, shape, network) -> torch.Tensor:
+def sampled(plans, positive, negative, seeds, shape, network) -> torch.Tensor:
     """Clean latents [B, C, ...] as the network is trained on them.
 
     Args:
-        plan: model, sampler, sigmas and cfg, as `nodes.plan.plan` makes them.
+        plans: of each picture model, sampler, sigmas and cfg, as `nodes.plan.plan` makes them.
         positive: CONDITIONING of each picture.
         seeds: of each picture.
         shape: [C, ...] of a latent.
         network: the HostNetwork whose hooks hold the student.
     """
     made = []
-    for conditioning, seed in zip(positive, seeds, strict=True):
+    for plan, conditioning, seed in zip(plans, positive, seeds, strict=True):
         empty = {"samples": torch.zeros(1, *shape)}
         latent = runs.sample(*plan, conditioning, negative, empty, seed)
         made.append(network.model.model.process_latent_in(latent["samples"]))

@@ -9,18 +9,16 @@ from ...distill.plan import Memory
 from ...distill.training import Training
 
 
-def measured(begin, options, device) -> tuple[float, Memory | None]:
+def measured(training: Training, device) -> tuple[float, Memory | None]:
     """Seconds of an iteration, and the memory it takes where the device tells.
 
     Args:
-        begin: () -> a Method to try, not the one that will run.
-        options: `distill.training.Options` of the run.
+        training: to try, not the one that will run.
 
     Raises:
         ValueError: not even the trial fits into memory, or the model has no gradient.
     """
     free = comfy.model_management.get_free_memory(device)
-    training = Training(begin(), options)
     is_cuda = torch.device(device).type == "cuda"
     if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
@@ -46,4 +44,5 @@ def measured(begin, options, device) -> tuple[float, Memory | None]:
     if not is_cuda:
         return seconds, None
     peak = torch.cuda.max_memory_allocated(device) - before
+    options = training.options
     return seconds, Memory(free, peak, 0, options.batch, options.accumulation)

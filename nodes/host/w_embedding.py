@@ -3,6 +3,8 @@
 Such a network's time embedding is MLP(time + cond_proj(embedding of the guidance)). The core drops
 cond_proj when it loads the file. Here it becomes a module of the network, under diffusers' name
 time_embedding.cond_proj: LoRAs reach it, merging and saving keep it, and it moves with the rest.
+Where a LoRA brings it, the network, which other MODELs share, stays as it is, and a copy of the
+MODEL has it beside.
 
 Luo et al., "Latent Consistency Models", arXiv:2310.04378, section 4.2.
 """
@@ -15,13 +17,17 @@ from ...guidance.embedded import guidance_embedding
 
 MODULE = "time_embedding"
 KEY = "fewstep.w_embedding"
-# entries of transformer_options: the guidance to tell, and what a pass is told
-GUIDANCE, TOLD = "fewstep_guidance", "fewstep_told"
+# entries of transformer_options: the guidance to tell, what a pass is told, and a cond_proj that
+# is beside the network
+GUIDANCE, TOLD, BESIDE = "fewstep_guidance", "fewstep_told", "fewstep_cond_proj"
 
 
 def has_w_embedding(model) -> bool:
-    """Whether a MODEL's network has a guidance embedding of this kind."""
-    return hasattr(model.model.diffusion_model, MODULE)
+    """Whether a MODEL's network has a guidance embedding of this kind, or one beside it."""
+    return (
+        hasattr(model.model.diffusion_model, MODULE)
+        or BESIDE in model.model_options["transformer_options"]
+    )
 
 
 def add_w_embedding(model, weight: torch.Tensor, guidance: float) -> None:
@@ -44,6 +50,40 @@ def add_w_embedding(model, weight: torch.Tensor, guidance: float) -> None:
     holder = torch.nn.Module()
     holder.cond_proj = proj
     network.add_module(MODULE, holder.eval())
+    _tell(model, guidance)
+
+
+def with_w_embedding(model, projection, guidance: float):
+    """A copy of a MODEL with a cond_proj beside its network.
+
+    Args:
+        projection: [B, width] -> [B, time channels], such as an nn.Linear without bias.
+        guidance: as for `add_w_embedding`.
+
+    Raises:
+        ValueError: the network is no UNet of this kind, or has a guidance embedding.
+    """
+    if not hasattr(model.model.diffusion_model, "time_embed"):
+        raise ValueError(
+            f"the network of model is a {type(model.model.diffusion_model).__name__}, which has no "
+            "place for a told guidance; UNets as SD 1.5 and SDXL have one. Take one cfg instead."
+        )
+    if has_w_embedding(model):
+        raise ValueError(
+            "the network of model is told its guidance already. Connect a model that is not."
+        )
+    model = model.clone()
+    _tell(model, guidance)
+    model.model_options["transformer_options"][BESIDE] = projection
+    return model
+
+
+def time_width(model) -> int:
+    """How many numbers a UNet's time is told by."""
+    return model.model.diffusion_model.time_embed[0].in_features
+
+
+def _tell(model, guidance):
     # among the options that go with every call, so that training, which makes no sampling run,
     # has it too
     add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, _remember, model.model_options, True)
@@ -69,7 +109,6 @@ def _with_guidance(embedded, channels, options):
     """The time embedding anew, with the guidance added before its first layer."""
     network, timesteps = options[TOLD]
     time = timestep_embedding(timesteps, channels, repeat_only=False).to(embedded)
-    projection = getattr(network, MODULE).cond_proj
-    width = projection.weight.shape[1]
-    guidance = guidance_embedding(options[GUIDANCE], width).to(embedded)
+    projection = options.get(BESIDE) or getattr(network, MODULE).cond_proj
+    guidance = guidance_embedding(options[GUIDANCE], projection.in_features).to(embedded)
     return network.time_embed(time + projection(guidance))

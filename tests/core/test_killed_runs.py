@@ -9,8 +9,9 @@ import pytest
 import torch
 from small_network import SHAPE, SmallNetwork
 
-from fewstep.distill.methods import Setting, match_segments
+from fewstep.distill.methods import match_segments
 from fewstep.distill.run import run
+from fewstep.distill.setting import Setting
 from fewstep.distill.training import Options, Training
 from fewstep.distill.trajectories import Request, make
 
@@ -25,7 +26,7 @@ def trained(folder, wait=0.0):
         teacher=network.fingerprint,
         process="VE",
         sigmas=(14.6, 3.0, 1.0, 0.1, 0.0),
-        cfg_scale=3.0,
+        cfg_scales=(3.0,) * 12,
         shape=SHAPE,
         rows=tuple(i % 5 for i in range(12)),
         seeds=tuple(range(12)),

@@ -1,53 +1,23 @@
 import pytest
 import torch
-from small_network import SHAPE, SmallNetwork
+from small_setting import CFG, SIGMAS, disturb, loss_of, predicted, small_setting
 
 from fewstep.diffusion.process import FLOW, VE
 from fewstep.distill.lora import Lora
 from fewstep.distill.methods import (
-    Setting,
     States,
-    anchor_levels,
     bake_guidance,
+    halve,
     match_endpoint,
     match_segments,
-    trained_on,
 )
-from fewstep.distill.network import NEGATIVE, denoiser
+from fewstep.distill.setting import anchor_levels, begin, trained_on
 from fewstep.distill.training import Options, Training
-from fewstep.distill.trajectories import Request, make
-
-SIGMAS = {"VE": (14.6, 5.0, 2.0, 1.0, 0.3, 0.05, 0.0), "FLOW": (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0)}
-CFG = 2.5
 
 
 @pytest.fixture(params=[VE, FLOW], ids=lambda process: process.name)
 def setting(request, tmp_path):
-    network = SmallNetwork(request.param)
-    wanted = Request(
-        teacher=network.fingerprint,
-        process=request.param.name,
-        sigmas=SIGMAS[request.param.name],
-        cfg_scale=CFG,
-        shape=SHAPE,
-        rows=(0, 1, 2, 3, 4, 0, 1, 2),
-        seeds=tuple(range(8)),
-        dtype="float32",
-    )
-    return Setting(network, make(network, wanted, tmp_path), 2, 2.0, seed=0)
-
-
-def predicted(setting, index, x, sigma, *changes):
-    """x0 estimates with and without the condition, asked one after the other."""
-    rows = setting.data.rows[index]
-    with torch.no_grad():
-        cond = denoiser(setting.network, rows, *changes)(x, sigma)
-        uncond = denoiser(setting.network, torch.full_like(rows, NEGATIVE), *changes)(x, sigma)
-    return cond, uncond
-
-
-def loss_of(method, batch):
-    return method.turns[0].loss(batch).detach().double()
+    return small_setting(request.param, tmp_path)
 
 
 def test_guidance_is_taught_by_the_teachers_guided_estimate_at_every_level(setting):
@@ -95,12 +65,43 @@ def test_the_endpoint_is_that_of_the_teachers_run_from_the_same_noise(setting):
     torch.testing.assert_close(loss_of(method, batch), wanted, rtol=1e-4, atol=1e-7)
 
 
+def test_a_stage_is_taught_by_two_steps_of_the_student_before_it_and_begins_as_it(setting):
+    before = disturb(begin(setting)[0]).requires_grad_(False)
+    method, data = halve(setting, 3, before), setting.data
+    for here, there in zip(method.student.parameters(), before.parameters(), strict=True):
+        assert torch.equal(here, there) and here.data_ptr() != there.data_ptr()
+    sigmas, process = SIGMAS[setting.network.process.name], setting.network.process
+    index = torch.tensor([4])
+    for level in (0, 2, 4):
+        batch = States(index, torch.tensor([level]))
+        x = x_first = data.x(*batch).double()
+        for sigma, after in zip(
+            sigmas[level : level + 2], sigmas[level + 1 : level + 3], strict=True
+        ):
+            cond, _ = predicted(setting, index, x, torch.tensor(sigma), before)
+            x = cond + after / sigma * (x - cond)
+        ratio = sigmas[level + 2] / sigmas[level]
+        wanted = (x - ratio * x_first) / (1 - ratio)
+        cond, _ = predicted(setting, index, x_first, torch.tensor(sigmas[level]), before)
+        error = (cond - wanted).square().flatten(1).mean(1)
+        weight = max((process.alpha(sigmas[level]) / sigmas[level]) ** 2, 1.0)
+        torch.testing.assert_close(loss_of(method, batch), weight * error, rtol=1e-3, atol=1e-6)
+    drawn = method.draw(torch.Generator().manual_seed(0), 200)
+    assert set(drawn.level.tolist()) == {0, 2, 4}
+    method.turns[0].loss(drawn).sum().backward()
+    assert all(parameter.grad is None for parameter in before.parameters())
+
+
+def test_data_without_guidance_has_none_to_bake(tmp_path):
+    setting = small_setting(VE, tmp_path, cfg_scales=(1.0,) * 8)
+    with pytest.raises(ValueError, match="made with cfg 1, which is no guidance"):
+        bake_guidance(setting)
+
+
 @pytest.mark.parametrize("make_method", [bake_guidance, lambda s: match_endpoint(s, 2)])
 def test_what_is_on_under_the_student_stays_on_and_is_not_trained(setting, make_method):
-    generator = torch.Generator().manual_seed(5)
-    base = Lora(setting.network.hooks.layers, 2, 2.0, generator).requires_grad_(False)
-    for up in base.up:
-        up.normal_(std=0.5, generator=generator)
+    layers = setting.network.hooks.layers
+    base = disturb(Lora(layers, 2, 2.0, setting.generator)).requires_grad_(False)
     batch = States(torch.tensor([1]), torch.tensor([0]))
     plain, based = (make_method(s) for s in (setting, setting._replace(base=(base,))))
     assert (loss_of(plain, batch) - loss_of(based, batch)).abs() > 1e-4
@@ -127,8 +128,13 @@ def test_students_levels_are_among_the_teachers(setting):
 
 @pytest.mark.parametrize(
     "make_method",
-    [bake_guidance, lambda s: match_segments(s, 2), lambda s: match_endpoint(s, 2)],
-    ids=["guidance", "segments", "endpoint"],
+    [
+        bake_guidance,
+        lambda s: match_segments(s, 2),
+        lambda s: match_endpoint(s, 2),
+        lambda s: halve(s, 3, disturb(begin(s)[0])),
+    ],
+    ids=["guidance", "segments", "endpoint", "halve"],
 )
 def test_every_method_learns(setting, make_method):
     method = make_method(setting)

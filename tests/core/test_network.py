@@ -13,18 +13,18 @@ def alone(network, i, row):
     return denoiser(network, torch.tensor([row]))(X[i : i + 1], SIGMA[i : i + 1])
 
 
-@pytest.mark.parametrize("cfg_scale", [0.0, 2.5])
-def test_guidance_takes_each_sample_at_its_own_level_and_prompt(cfg_scale):
+@pytest.mark.parametrize("cfg_scales", [(0.0, 0.0, 0.0), (2.5, 1.0, 7.0)])
+def test_guidance_takes_each_sample_at_its_own_level_prompt_and_scale(cfg_scales):
     network = SmallNetwork()
-    made = guided_denoiser(network, ROWS, cfg_scale)(X, SIGMA.view(-1, 1, 1, 1))
+    made = guided_denoiser(network, ROWS, torch.tensor(cfg_scales))(X, SIGMA.view(-1, 1, 1, 1))
     for i, row in enumerate(ROWS.tolist()):
         cond, uncond = alone(network, i, row), alone(network, i, NEGATIVE)
-        torch.testing.assert_close(made[i : i + 1], uncond + cfg_scale * (cond - uncond))
+        torch.testing.assert_close(made[i : i + 1], uncond + cfg_scales[i] * (cond - uncond))
 
 
 def test_without_guidance_the_negative_is_not_asked_for():
     network = SmallNetwork()
-    made = guided_denoiser(network, ROWS, 1.0)(X, SIGMA)
+    made = guided_denoiser(network, ROWS, torch.ones(3))(X, SIGMA)
     assert network.passes == [(3, [4, 0, 2])]
     assert torch.equal(made, denoiser(network, ROWS)(X, SIGMA))
 

@@ -17,7 +17,7 @@ def request(network, **changed):
         teacher=network.fingerprint,
         process=network.process.name,
         sigmas=SIGMAS[network.process.name],
-        cfg_scale=3.0,
+        cfg_scales=(3.0, 1.5, 3.0, 4.0, 1.0, 3.0, 2.0),
         shape=SHAPE,
         rows=(0, 1, 2, 3, 4, 0, 1),
         seeds=(10, 11, 12, 13, 14, 15, 16),
@@ -32,7 +32,7 @@ def reference(network, wanted, i):
 
     def guided(x, sigma):
         without = uncond(x, sigma)
-        return without + wanted.cfg_scale * (cond(x, sigma) - without)
+        return without + wanted.cfg_scales[i] * (cond(x, sigma) - without)
 
     std = (network.process.alpha(wanted.sigmas[0]) ** 2 + wanted.sigmas[0] ** 2) ** 0.5
     x = std * noise_of(wanted.seeds[i], SHAPE)[None].double()
@@ -106,12 +106,14 @@ def test_each_level_is_one_pass_with_condition_and_negative_together(tmp_path):
     make(network, request(network, rows=(3, 1), seeds=(0, 1)), tmp_path)
     assert network.passes == [(4, [3, 1, NEGATIVE, NEGATIVE])] * 5
     network.passes.clear()
-    make(network, request(network, rows=(3, 1), seeds=(0, 1), cfg_scale=1.0), tmp_path / "1")
+    make(
+        network, request(network, rows=(3, 1), seeds=(0, 1), cfg_scales=(1.0,) * 2), tmp_path / "1"
+    )
     assert network.passes == [(2, [3, 1])] * 5
 
 
 @pytest.mark.parametrize(
-    "changed", [{"cfg_scale": 4.0}, {"teacher": "other"}, {"seeds": tuple(range(7))}]
+    "changed", [{"cfg_scales": (4.0,) * 7}, {"teacher": "other"}, {"seeds": tuple(range(7))}]
 )
 def test_a_set_of_another_teacher_cfg_or_seeds_is_refused(tmp_path, changed):
     network = SmallNetwork()

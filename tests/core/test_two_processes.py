@@ -6,7 +6,8 @@ import torch
 import torch.distributed as dist
 from small_network import SHAPE, SmallNetwork
 
-from fewstep.distill.methods import Setting, bake_guidance
+from fewstep.distill.methods import bake_guidance
+from fewstep.distill.setting import Setting
 from fewstep.distill.training import Options, Share, Training
 from fewstep.distill.trajectories import Request, make
 
@@ -21,7 +22,7 @@ def student(folder, share=None, accumulation=1):
         teacher=network.fingerprint,
         process="VE",
         sigmas=(14.6, 3.0, 1.0, 0.1, 0.0),
-        cfg_scale=3.0,
+        cfg_scales=(3.0,) * 5,
         shape=SHAPE,
         rows=(0, 1, 2, 3, 4),
         seeds=(0, 1, 2, 3, 4),

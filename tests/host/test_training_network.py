@@ -49,7 +49,9 @@ def test_a_network_in_training_predicts_what_comfyui_samples_with(host, kind):
         noise = torch.zeros(1, *SHAPE)
         guider.sample(noise, noise, samplers.KSAMPLER(sampler), torch.tensor([0.9, 0.0]))
         with network_of(model, positive, negative) as network, torch.no_grad():
-            ours = guided_denoiser(network, rows[i : i + 1], 3.0)(x[i : i + 1], sigma[i : i + 1])
+            ours = guided_denoiser(network, rows[i : i + 1], torch.tensor([3.0]))(
+                x[i : i + 1], sigma[i : i + 1]
+            )
         torch.testing.assert_close(ours, seen[i], rtol=1e-4, atol=1e-4)
 
 

@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 
 import pytest
 import torch
@@ -186,7 +187,9 @@ def test_data_of_another_model_or_other_prompts_is_refused(host, data, teacher):
 def test_a_folder_of_other_data_is_refused(host, data, teacher):
     from host import training_graph as graph
 
-    with pytest.raises(ValueError, match="was made with another cfg_scale: 4.0, and now it is 5.0"):
+    with pytest.raises(
+        ValueError, match="was made with another cfg_scales: .*4.0.*, and now it is .*5.0"
+    ):
         graph.teacher_data(teacher[0], data.prompts, cfg=5.0)
 
 
@@ -212,7 +215,10 @@ def test_data_that_has_gone_or_is_damaged_is_refused(host, data, teacher):
         ({"batch": 3, "accumulation": 2}, "batch is 3, which 2 parts"),
         ({"name": "../up"}, "name is '../up'; allowed are letters"),
         ({"optimizer": "adamw 8-bit"}, "Install bitsandbytes"),
-        ({"method": "magic"}, "method is 'magic'; allowed is one of segments, endpoint"),
+        (
+            {"method": "magic"},
+            "method is 'magic'; allowed is one of segments, endpoint, progressive",
+        ),
     ],
 )
 def test_what_no_training_can_have_is_refused(host, data, teacher, changed, said):
@@ -294,12 +300,9 @@ def test_a_run_that_is_done_only_paints_again(data, teacher):
 def test_latents_that_cannot_be_measured_are_refused_before_the_first_pass(output, teacher):
     from host import training_graph as graph
 
-    from fewstep.nodes.teacher_data import FewStepTeacherData
-
     model, passes = watched(teacher[0])
     small = {"samples": torch.zeros(1, 4, 2, 2)}
-    words = graph.prompts(clip=teacher[1])
-    data = FewStepTeacherData.execute(model, words, small, 4, 4.0, 1, 5, "small", 1.0, "stop")[0]
+    data = graph.teacher_data(model, graph.prompts(clip=teacher[1]), latent_image=small)
     passes.clear()
     with pytest.raises(ValueError, match="the latents are 2 x 2; 4 x 4 or more is allowed"):
         graph.bake(model, data)
@@ -391,3 +394,116 @@ def test_a_training_with_a_bad_number_stops_and_says_where(data, teacher, monkey
     with pytest.raises(ValueError, match="loss of the student is nan at iteration 2"):
         graph.bake(teacher[0], data)
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("method", ["progressive", "lcm", "tcd", "pcm", "ict", "tdm", "dmd"])
+def test_a_student_of_any_method_is_saved_loaded_and_painted_with(output, data, teacher, method):
+    from host import training_graph as graph
+
+    from fewstep.nodes.apply import FewStepSample
+    from fewstep.nodes.loaders import FewStepLoraLoader
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    model = teacher[0]
+    steps = 1 if method == "progressive" else 2
+    lora, losses, recipe, report, _ = graph.distill(model, data, method, steps=steps)
+    name = FewStepSaveLora.execute(lora, recipe, method)[0]
+    loaded, found, told = FewStepLoraLoader.execute(model, name, 1.0, 0, "stop").result
+    samplers = {"lcm": "lcm", "ict": "lcm", "dmd": "lcm", "tcd": "tcd"}
+    assert found.sampler.name == samplers.get(method, "euler") and "certain" in told
+    assert found.schedule.spacing == ("lcm" if method in ("lcm", "ict", "tcd") else "trailing")
+    assert found.steps.default == steps
+    positive = data.prompts.positive[0]
+    latent = FewStepSample.execute(loaded, found, positive, graph.LATENT, 5, 1.0, 0.0)[0]
+    assert latent["samples"].isfinite().all() and latent["samples"].std() > 0.1
+    assert "the student of iteration 4 is kept" in report
+    assert len(losses["loss"]) == (8 if method == "progressive" else 4)
+
+
+def test_heads_that_judge_train_a_student_too(data, teacher):
+    from host import training_graph as graph
+
+    lora, losses, recipe, _, _ = graph.distill(teacher[0], data, "adversarial", steps=1)
+    assert recipe.sampler.name == "euler" and all(map(math.isfinite, losses["loss"]))
+    assert all(tensor.isfinite().all() for tensor in lora.values())
+
+
+def test_every_stage_of_progressive_leaves_a_lora_with_its_recipe(output, data, teacher):
+    from host import training_graph as graph
+
+    from fewstep.lora.header import read_header
+    from fewstep.recipes.own import read_own
+
+    report = graph.distill(teacher[0], data, "progressive", steps=1)[3]
+    path = output / "fewstep" / "runs" / "student" / "2 steps" / "2 steps.safetensors"
+    assert f"the student of 2 steps is in {path}" in report
+    assert read_own(read_header(path).metadata).steps.trained == (2,)
+    # done again it says the same and makes nothing anew
+    assert str(path) in graph.distill(teacher[0], data, "progressive", steps=1)[3]
+
+
+@pytest.fixture
+def ranged(output, teacher):
+    from host import training_graph as graph
+
+    words = graph.prompts("a red circle\na small green square", clip=teacher[1])
+    return graph.teacher_data(teacher[0], words, seeds=4, cfg=1.5, cfg_max=7.0, name="ranged")
+
+
+def test_a_student_of_a_range_of_cfg_is_told_its_guidance_in_use(output, ranged, teacher):
+    from host import training_graph as graph
+
+    from fewstep.nodes.apply import FewStepSample
+    from fewstep.nodes.loaders import FewStepLoraLoader
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    model, *_ = teacher
+    before = set(model.model.state_dict())
+    trained = {"iterations": 60, "learning_rate": 4e-3, "rank": 16, "lora_alpha": 16.0, "batch": 4}
+    lora, losses, recipe, *_ = graph.bake(model, ranged, "told", **trained)
+    assert set(model.model.state_dict()) == before
+    low, high = recipe.guidance.low, recipe.guidance.high
+    assert recipe.guidance.kind == "embedded" and 1.5 <= low < high <= 7.0
+    assert sum("time_embedding.cond_proj" in key for key in lora) == 3
+    name = FewStepSaveLora.execute(lora, recipe, "told")[0]
+    loaded, found, report = FewStepLoraLoader.execute(model, name, 1.0, 0, "stop").result
+    assert "coverage whole" in " ".join(report.split())
+    positive = ranged.prompts.positive[0]
+
+    def painted(guidance):
+        node = FewStepSample.execute(loaded, found, positive, graph.LATENT, 5, 1.0, guidance)
+        return node[0]["samples"]
+
+    own, low, high = (painted(guidance) for guidance in (0.0, 1.5, 7.0))
+    assert not torch.equal(low, high)
+    assert torch.equal(own, painted(found.guidance.default))
+    # the MODEL that it was loaded on knows nothing of it
+    assert set(model.model.state_dict()) == before
+
+
+def test_a_told_lora_shows_its_guidance_from_the_files_own_layer(ranged, output, teacher):
+    """What the loader adds to the time embedding is cond_proj of the LoRA, written out."""
+    from host import training_graph as graph
+
+    from fewstep.guidance.embedded import guidance_embedding
+    from fewstep.nodes.loaders import FewStepLoraLoader
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    model = teacher[0]
+    lora, _, recipe, *_ = graph.bake(model, ranged, "told", learning_rate=1e-2)
+    name = FewStepSaveLora.execute(lora, recipe, "told")[0]
+    loaded = FewStepLoraLoader.execute(model, name, 0.5, 0, "stop")[0]
+    projection = loaded.model_options["transformer_options"]["fewstep_cond_proj"]
+    stem = "diffusion_model.time_embedding.cond_proj"
+    up, down = lora[f"{stem}.lora_up.weight"].float(), lora[f"{stem}.lora_down.weight"].float()
+    weight = 0.5 * lora[f"{stem}.alpha"].item() / len(down) * up @ down
+    embedding = guidance_embedding(torch.tensor([3.0, 5.0]))
+    torch.testing.assert_close(projection(embedding), embedding @ weight.T)
+
+
+def test_a_range_of_cfg_is_refused_where_it_is_none(output, teacher):
+    from host import training_graph as graph
+
+    words = graph.prompts(clip=teacher[1])
+    with pytest.raises(ValueError, match="cfg_max is 3 and cfg 4; allowed is 0 for one cfg"):
+        graph.teacher_data(teacher[0], words, cfg=4.0, cfg_max=3.0)

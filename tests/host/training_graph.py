@@ -22,6 +22,7 @@ def prompts(text="a red circle on a blue background", negative="", clip=None):
 
 def teacher_data(model, words, **changed):
     given = {
+        "latent_image": LATENT,
         "steps": 4,
         "cfg": 4.0,
         "seeds": 1,
@@ -30,7 +31,7 @@ def teacher_data(model, words, **changed):
         "budget_gb": 1.0,
         "if_distilled": "stop",
     }
-    return FewStepTeacherData.execute(model, words, LATENT, **(given | changed))[0]
+    return FewStepTeacherData.execute(model, words, **(given | changed))[0]
 
 
 def options(**changed):

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from small_setting import small_setting
+
+from fewstep.diffusion.process import FLOW, VE
+from fewstep.distill.lora import Lora
+from fewstep.distill.training import Options, Training
+from fewstep.distill.ways import EXPERIMENTAL, STEPS, WAYS
+
+
+@pytest.fixture(params=[VE, FLOW], ids=lambda process: process.name)
+def setting(request, tmp_path):
+    return small_setting(request.param, tmp_path)
+
+
+@pytest.mark.parametrize("name", list(WAYS))
+def test_every_way_leads_to_a_student(setting, name):
+    before = None
+    for stage in WAYS[name].stages(setting.data, 2):
+        method = stage.begin(setting, before)
+        Training(method, Options(iterations=1, batch=2)).step()
+        before = method.average
+        assert isinstance(before, Lora) and stage.steps in stage.counts
+        assert list(stage.counts) == sorted(set(stage.counts))
+    # the student alone is what comes last in an iteration, after what it learns from
+    assert method.turns[-1].learner is method.student
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "stages"),
+    [
+        ("segments", 3, [(3, (3,))]),
+        ("endpoint", 1, [(1, (1,))]),
+        ("progressive", 1, [(2, (2,)), (1, (1,))]),
+        ("progressive", 3, [(3, (3,))]),
+        ("lcm", 3, [(3, (1, 2, 3, 4, 8))]),
+        ("tcd", 2, [(2, (1, 2, 4, 8))]),
+        ("guidance", 6, [(6, (6,))]),
+    ],
+)
+def test_stages_say_how_many_passes_their_students_serve_for(tmp_path, name, steps, stages):
+    data = small_setting(VE, tmp_path).data
+    found = WAYS[name].stages(data, steps)
+    assert [(stage.steps, stage.counts) for stage in found] == stages
+
+
+def test_each_stage_of_progressive_begins_where_the_one_before_ended(setting):
+    first, second = WAYS["progressive"].stages(setting.data, 1)
+    before = first.begin(setting, None).student
+    for up in before.up:
+        torch.nn.init.constant_(up, 0.25)
+    after = second.begin(setting, before).student
+    assert all(torch.equal(a, b) for a, b in zip(before.up, after.up, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in WAYS if name != "guidance"])
+def test_steps_that_do_not_divide_the_teachers_are_refused_by_every_way(setting, name):
+    with pytest.raises(ValueError, match="steps is 4, and the teacher's data has 6 steps"):
+        WAYS[name].stages(setting.data, 4)
+
+
+def test_students_that_make_their_own_pictures_are_not_judged_by_the_teachers_seeds():
+    unpaired = {name for name, way in WAYS.items() if not way.is_paired}
+    assert unpaired == {"lcm", "tcd", "ict", *EXPERIMENTAL}
+    assert {name for name, way in WAYS.items() if way.is_on_lcm_grid} == {"lcm", "tcd", "ict"}
+    assert "guidance" not in STEPS and set(EXPERIMENTAL) < set(STEPS)
