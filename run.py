@@ -26,6 +26,9 @@ usage: python run.py [command]
                         say which distilled model a safetensors file is and what it needs, from
                         its header alone, with --hash from its content too; installs nothing
   which-file            write README.md's tables of what each file needs anew, from the recipes
+  bake CONFIG.toml      train a LoRA with which your model needs no guidance any more: one network
+                        pass a step instead of two
+  distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   --help                this text
 
@@ -84,6 +87,14 @@ def train_demo(arguments):
     return in_environment("train-demo", arguments)
 
 
+def bake(arguments):
+    return in_environment("bake", arguments)
+
+
+def distill(arguments):
+    return in_environment("distill", arguments)
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -99,6 +110,8 @@ COMMANDS = {
     "test": test,
     "identify": identify,
     "which-file": which_file,
+    "bake": bake,
+    "distill": distill,
     "train-demo": train_demo,
 }
 # The commands that are a main(arguments) of the pack.
@@ -106,6 +119,8 @@ MODULES = {
     "demo": "headless.demo",
     "identify": "headless.identify",
     "which-file": "headless.which_file",
+    "bake": "headless.bake",
+    "distill": "headless.distill",
     "train-demo": "demo.train",
 }
 

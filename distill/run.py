@@ -111,6 +111,9 @@ class _State:
         return meters
 
     def write(self):
+        # all processes hold the same, and read it again after an interrupt
+        if self.training.share.index:
+            return
         notes = {
             "meters": {i: tuple(meters) for i, meters in self.meters.items()},
             "best_at": self.best_at,

@@ -80,8 +80,12 @@ def denoised_of(transformer, x, sigma, states, pooled):
     return FLOW_VELOCITY.to_denoised(x, velocity, sigma.view(-1, 1, 1, 1))
 
 
-def velocity_of(transformer, x, sigma, states, pooled):
-    """The prediction of noise - x0 that a flow transformer makes; as `denoised_of`."""
+def velocity_of(transformer, x, sigma, states, pooled, guidance=None):
+    """The prediction of noise - x0 that a flow transformer makes; as `denoised_of`.
+
+    Args:
+        guidance: [B], told to a transformer with an input for it, as FLUX.1-dev has; else None.
+    """
     rows, columns = x.shape[2] // PATCH["ph"], x.shape[3] // PATCH["pw"]
     tokens = transformer(
         hidden_states=rearrange(x, "b c (h ph) (w pw) -> b (h w) (c ph pw)", **PATCH),
@@ -89,6 +93,7 @@ def velocity_of(transformer, x, sigma, states, pooled):
         pooled_projections=pooled,
         # diffusers multiplies by 1000 itself
         timestep=sigma,
+        guidance=guidance,
         img_ids=_places(rows, columns, x.device),
         # all text stands in one place: the text encoder has told its words' order already
         txt_ids=torch.zeros(states.shape[1], 3, device=x.device),

@@ -93,9 +93,9 @@ def decode(vae: AutoencoderTiny, latents: torch.Tensor) -> np.ndarray:
     return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def load_part(kind, part: str):
-    """A network of the demo model in float32, not to be trained; `kind` is its class."""
-    network = kind.from_pretrained(weights.FOLDER / part, torch_dtype=torch.float32)
+def load_part(kind, part: str, dtype=torch.float32):
+    """A network of the demo model, not to be trained; `kind` is its class."""
+    network = kind.from_pretrained(weights.FOLDER / part, torch_dtype=dtype)
     return network.eval().requires_grad_(False)
 
 

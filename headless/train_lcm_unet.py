@@ -14,16 +14,15 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from ..diffusion.prediction import EPS
 from ..diffusion.process import VE
 from ..distill.consistency_function import lcm_levels, neighbours
-from ..guidance.embedded import WIDTH
+from ..guidance.embedded import COND_PROJ, WIDTH
 from .lora import Lora
+from .told_unet import with_guidance_input
 from .train_lcm_lora import Settings, distil, ignore, level_table
 
-COND_PROJ = "time_embedding.cond_proj"
 IMITATION = 0.3  # share of the iterations
 
 
@@ -98,25 +97,6 @@ def imitation_loss(student, target, teacher, batch, alpha_bar, *, original_steps
         wanted = EPS.from_denoised(x, teacher(x, sigma), sigma)
     eps = EPS.from_denoised(x, student(x, sigma), sigma)
     return (eps - wanted).square().flatten(1).mean(dim=1)
-
-
-def with_guidance_input(unet):
-    """A copy of a UNet2DConditionModel with a cond_proj of zeros, which ignores what it is told.
-
-    Raises:
-        ValueError: the network has a cond_proj already.
-    """
-    if unet.config.time_cond_proj_dim is not None:
-        raise ValueError(
-            f"the UNet's time_cond_proj_dim is {unet.config.time_cond_proj_dim}; allowed is none. "
-            "It is told its guidance already, so it is a student. Give its teacher."
-        )
-    told = copy.deepcopy(unet)
-    width = told.time_embedding.linear_1.in_features
-    told.time_embedding.cond_proj = skip_init(nn.Linear, WIDTH, width, bias=False)
-    nn.init.zeros_(told.time_embedding.cond_proj.weight)
-    told.register_to_config(time_cond_proj_dim=WIDTH)
-    return told
 
 
 def _check_range(guidance_w):

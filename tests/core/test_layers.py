@@ -28,7 +28,7 @@ class Rule(NamedTuple):
 
 
 NODE_API = ("comfy_api.latest.io", "comfy_api.latest.ComfyExtension", "typing_extensions")
-DIFFUSERS = ("diffusers", "transformers", "accelerate", "peft", "PIL", "tqdm")
+DIFFUSERS = ("diffusers", "transformers", "accelerate", "peft", "PIL", "tqdm", "tomli", "tomllib")
 # The longest path that a file's path starts with decides; a folder that is not here has no Python.
 RULES = {
     "__init__.py": Rule(ours=("nodes",), at_import=False),
@@ -49,6 +49,7 @@ RULES = {
     "nodes": Rule((*CORE, "demo.weights"), (*TENSORS, *NODE_API)),
     "nodes/host": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
     "nodes/host/plot.py": Rule((), ("PIL",)),
+    "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule((), ("safetensors",)),

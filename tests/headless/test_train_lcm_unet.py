@@ -12,12 +12,9 @@ from torch.func import functional_call
 
 from fewstep.diffusion.sigmas import sigma_table
 from fewstep.guidance.embedded import guidance_embedding
+from fewstep.headless.told_unet import with_guidance_input
 from fewstep.headless.train_lcm_lora import Settings, consistency_loss, distil, train_lcm_lora
-from fewstep.headless.train_lcm_unet import (
-    ToldChange,
-    train_lcm_unet,
-    with_guidance_input,
-)
+from fewstep.headless.train_lcm_unet import ToldChange, train_lcm_unet
 
 ALPHA_BAR = (1 / (1 + torch.tensor(sigma_table()) ** 2)).float()
 FEW = Settings(

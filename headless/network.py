@@ -1,0 +1,138 @@
+"""A diffusers network as one that can be trained for: `distill.network.Network`.
+
+Its numbers stay in the format that they were loaded in, bfloat16 say, and it computes in that; LoRA
+and estimates are float32.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from ..diffusion.prediction import Prediction
+from ..diffusion.process import VE
+from ..distill.hooks import Hooks
+from ..distill.targets import choose
+from ..guidance.embedded import COND_PROJ
+from .blocks import blocks
+from .families import family_of
+
+# numbers of each weight that tell one model from another
+SAMPLES = 1024
+
+
+class DiffusersNetwork:
+    """A frozen network, and the conditions it is asked under.
+
+    Args:
+        model: of a class that families.py knows, on its device and in eval mode; its weights are
+            frozen.
+        prediction: what its output means.
+        conditions: [rows + 1, ...] by name, see families.py; the last row is the negative. They may
+            stay on the CPU: each pass moves what it needs.
+        table: rising VE levels of an undistilled UNet's timesteps; None for flow models.
+        guidance: what a model like FLUX.1-dev is told where a pass says nothing; None for others.
+        layers: patterns of what is to be trained, as `distill.targets.choose` reads them; a UNet's
+            input for guidance is always among it.
+        is_checkpointed: compute blocks twice instead of keeping what is between.
+
+    Raises:
+        ValueError: the class is unknown, a pattern fits nothing, or conditions, table or guidance
+            are not what the network needs.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        prediction: Prediction,
+        conditions: Mapping[str, torch.Tensor],
+        *,
+        table: Sequence[float] | None = None,
+        guidance: float | None = None,
+        layers: str = "",
+        is_checkpointed: bool = False,
+    ):
+        self._family = family_of(model)
+        self._prediction, self._conditions = prediction, dict(conditions)
+        self._guidance = guidance
+        self.process, self.table = self._family.process, table
+        _check(model, self._family, self._conditions, table, guidance)
+        self.rows = len(self._conditions["states"]) - 1
+        self.model = model.requires_grad_(False)
+        self.device = next(model.parameters()).device
+        self.hooks = Hooks(_layers(model, layers), blocks(model) if is_checkpointed else ())
+        self.fingerprint = self._digest()
+
+    def denoise(self, x, sigma, rows, guidance=None) -> torch.Tensor:
+        """As `Network.denoise`."""
+        x = x.to(self.device, torch.float32)
+        levels = sigma.to(x).view(-1, *[1] * (x.ndim - 1))
+        given = {name: self._given(values, rows) for name, values in self._conditions.items()}
+        told = self._told(guidance, x)
+        output = self._family.predict(self.model, x, levels, self.table, told, **given)
+        return self._prediction.to_denoised(x, output, levels)
+
+    def _given(self, values, rows):
+        return values[rows.cpu()].to(self.device, self.model.dtype)
+
+    def _told(self, guidance, x):
+        if guidance is not None:
+            return guidance.to(x)
+        # a UNet with an input for it hears 1, which is none, as it does in ComfyUI
+        told = 1.0 if COND_PROJ in self.hooks.layers else self._guidance
+        return None if told is None else x.new_full((len(x),), told)
+
+    def _digest(self):
+        """Equal for equal weights, levels and conditions; of a large weight a part is read."""
+        digest = hashlib.sha256()
+        for name, weight in self.model.state_dict().items():
+            weight = _whole(weight)
+            # zeros ignore guidance as a network without this input does
+            if name.startswith(COND_PROJ) and not weight.any():
+                continue
+            stride = max(weight.numel() // SAMPLES, 1)
+            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+            digest.update(_bytes(weight.reshape(-1)[::stride]))
+        last = f"{self.table[-1]:.6g}" if self.table else "no table"
+        digest.update(f"{self._prediction.name} {self._guidance} {last}".encode())
+        for name in sorted(self._conditions):
+            digest.update(_bytes(self._conditions[name]))
+        return digest.hexdigest()
+
+
+def _layers(model, patterns):
+    modules = dict(model.named_modules())
+    told = {COND_PROJ: modules[COND_PROJ]} if COND_PROJ in modules else {}
+    return choose(model, patterns) | told
+
+
+def _check(model, family, conditions, table, guidance):
+    wanted = family.conditions(model)
+    if set(conditions) != set(wanted) or len({len(v) for v in conditions.values()}) != 1:
+        shapes = {name: tuple(values.shape) for name, values in conditions.items()}
+        raise ValueError(
+            f"conditions are {shapes}; a {type(model).__name__} takes {', '.join(wanted)}, as many "
+            "rows of each. Encode the prompts with the text encoders of this model."
+        )
+    if len(conditions["states"]) < 2:
+        raise ValueError("there are no prompts; allowed is one or more, and the negative.")
+    if (table is None) == (family.process is VE):
+        raise ValueError(
+            f"table is {'missing' if table is None else 'given'}; a {type(model).__name__} is of "
+            f"the process {family.process.name}. UNets have a table of levels, flow models none."
+        )
+    if (guidance is None) == bool(getattr(model.config, "guidance_embeds", False)):
+        raise ValueError(
+            f"guidance is {guidance}; models like FLUX.1-dev must be told one (3.5 is usual), "
+            "and others have no input for it. Set [model] guidance, or leave it out."
+        )
+
+
+def _whole(weight):
+    """A weight that is spread over processes, together again; each of them asks for it."""
+    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
+
+
+def _bytes(tensor):
+    return tensor.detach().cpu().float().contiguous().numpy().tobytes()

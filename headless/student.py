@@ -1,0 +1,94 @@
+"""The student that a file asks for: how it is trained, what it needs, and its LoRA."""
+
+import hashlib
+
+from ..distill.lora import joined
+from ..distill.setting import Setting
+from ..distill.stages import Chain, Trained
+from ..distill.ways import GUIDANCE, WAYS, Stage
+from ..recipes.recipe import Recipe
+from ..recipes.students import student_recipe
+from .config import Config
+from .families import family_of
+from .processes import Processes
+from .source import Teacher
+from .student_file import read_student, write_student
+
+
+def chain_of(config: Config, network, data, here: Processes) -> Chain:
+    """The stages of a file's method, and what they share.
+
+    Args:
+        network: a DiffusersNetwork.
+        data: the teacher's Trajectories.
+
+    Raises:
+        ValueError: base_lora is refused.
+    """
+    train, method = config.train, config.method
+    way = WAYS[method.name]
+    base = method.base_lora and hashlib.sha256(method.base_lora.read_bytes()).hexdigest()
+    options = {**train._asdict(), **train.run._asdict()}
+    del options["run"]
+    what = {"method": method.name, "steps": method.steps, "base": base}
+    return Chain(
+        stages=way.stages(data, method.steps or config.data.steps),
+        setting=_setting(config, network, data),
+        options=train.run,
+        folder=config.output.folder / f"{config.output.name} run",
+        about={**what, **data.request._asdict(), **options},
+        is_paired=way.is_paired,
+        share=here.share,
+    )
+
+
+def write_students(config: Config, chain: Chain, teacher: Teacher, trained: list[Trained]) -> None:
+    """Save the LoRA of every stage; the last one's has the name that was asked for.
+
+    Raises:
+        ValueError: that file is there already.
+        OSError: the disk is full.
+    """
+    family, base = family_of(teacher.model), chain.setting.base
+    for stage, outcome, _ in trained:
+        is_last = stage is trained[-1].stage
+        path = config.output.lora if is_last else config.output.stage(stage.name)
+        lora = joined([*base, outcome.lora])
+        recipe = recipe_of(config, teacher, stage)
+        write_student(path, lora, family, recipe, teacher.title, overwrite=not is_last)
+
+
+def recipe_of(config: Config, teacher: Teacher, stage: Stage) -> Recipe:
+    """What the student of a stage needs."""
+    way, (low, high) = WAYS[config.method.name], config.data.cfg
+    what = "guidance baked in" if config.method.name == GUIDANCE else f"{stage.steps} steps"
+    return student_recipe(
+        f"{what} ({config.output.name})",
+        way.family,
+        teacher.base,
+        teacher.prediction.name,
+        steps=stage.steps,
+        counts=stage.counts,
+        sampler=way.sampler,
+        shift=teacher.shift,
+        told=(low, high) if low < high else None,
+        on_lcm_grid=way.is_on_lcm_grid and teacher.table is not None,
+    )
+
+
+def _setting(config, network, data):
+    train, base = config.train, config.method.base_lora
+    # what is trained on is not what it is judged by, where there is enough of it
+    held_out = train.pictures if len(data) >= 4 * train.pictures else 0
+    under = ()
+    if base is not None:
+        under = (read_student(base, network).to(network.device),)
+    return Setting(
+        network=network,
+        data=data,
+        rank=train.rank,
+        lora_alpha=train.lora_alpha,
+        seed=train.run.seed,
+        held_out=held_out,
+        base=under,
+    )

@@ -1,0 +1,62 @@
+"""The LoRA file of a student: written with its recipe, read as what another begins from."""
+
+from pathlib import Path
+
+from safetensors import safe_open
+
+from ..distill.lora import Lora, joined
+from ..lora.convert import write_layers
+from ..lora.layers import layers_of
+from ..lora.save import file_metadata, save
+from ..lora.targets import resolve, spellings
+from ..recipes.own import describe
+from ..recipes.recipe import Recipe
+from .families import Family, family_of
+
+
+def write_student(
+    path: Path, lora: Lora, family: Family, recipe: Recipe, teacher: str, *, overwrite=False
+) -> None:
+    """Save a LoRA with what it needs, under names that every loader of such networks reads.
+
+    Args:
+        teacher: what it was distilled from.
+
+    Raises:
+        ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    # its alphas are its ranks, which is what a file without alphas means
+    layers = joined([lora]).layers(family.component)
+    names = {family.component: list(lora.paths)}
+    tensors, metadata = write_layers(layers, family.dialect, names)
+    entry = describe(recipe, teacher=teacher)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(
+        path,
+        tensors,
+        file_metadata(entry, layers_of(tensors).values(), metadata),
+        overwrite=overwrite,
+    )
+
+
+def read_student(path: Path, network) -> Lora:
+    """A LoRA file as a frozen change of a network's layers.
+
+    Args:
+        network: a DiffusersNetwork.
+
+    Raises:
+        ValueError: the file cannot be read, is of another network, or is more than a plain LoRA.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except Exception as error:
+        raise ValueError(f"[method] base_lora {str(path)!r} cannot be read: {error}.") from error
+    component = family_of(network.model).component
+    read, _ = spellings({component: list(network.hooks.layers)}, {})
+    found = resolve(layers_of(tensors, metadata), read)
+    lora = Lora.of({module.path: layer for module, layer in found.items()})
+    return lora.requires_grad_(False)

@@ -1,0 +1,90 @@
+"""Pictures of a student in training, as its users' samplers make them, beside its teacher's."""
+
+import math
+
+import torch
+
+from ..distill.lora import Lora
+from ..distill.meters import Meters, measure
+from ..distill.setting import Setting
+from ..distill.trajectories import noise_of
+from ..distill.ways import Stage, Way
+from ..recipes.students import ETA
+from ..samplers import landings
+from ..samplers.ode import sample_euler
+from ..samplers.start import start
+from ..samplers.trajectory import sample_trajectory
+from .levels import levels_of
+from .processes import Processes
+
+# pictures at a time
+BATCH = 8
+
+
+class Validation:
+    """(stage, student) -> Meters over the last trajectories of the data.
+
+    Args:
+        way: that the student is made by.
+        shift: of a flow model.
+        pictures: how many to make.
+
+    Raises:
+        ValueError: the teacher's pictures cannot be measured.
+    """
+
+    def __init__(
+        self, setting: Setting, way: Way, shift: float | None, pictures: int, processes: Processes
+    ):
+        self._setting, self._way, self._shift = setting, way, shift
+        self._processes = processes
+        count = len(setting.data)
+        self._index = torch.arange(max(0, count - pictures), count)
+        self._teacher = setting.data.x0(self._index)
+        self._groups = setting.data.rows[self._index].tolist()
+        measure(self._teacher, self._teacher, self._groups)
+
+    def __call__(self, stage: Stage, lora: Lora) -> Meters:
+        parts = [self.pictures(stage, lora, some) for some in self._index.split(BATCH)]
+        found = measure(torch.cat(parts), self._teacher, self._groups)
+        # every process must come to the same end
+        return _read(self._processes.of_main(_written(found)), len(found.mean_shift))
+
+    @torch.no_grad()
+    def pictures(self, stage: Stage, lora: Lora, index) -> torch.Tensor:
+        """Clean latents [len(index), C, ...] of these trajectories' prompts and seeds."""
+        setting, way = self._setting, self._way
+        network, request = setting.network, setting.data.request
+        table, process = network.table, network.process
+        sigmas = levels_of(stage.steps, table, self._shift or 1.0, on_lcm_grid=way.is_on_lcm_grid)
+        seeds = [request.seeds[i] for i in index]
+        noise = torch.stack([noise_of(seed, request.shape) for seed in seeds]).to(network.device)
+        x = start(noise, torch.zeros_like(noise), sigmas[0], process=process)
+        denoise = setting.student(lora, index)
+        if way.sampler == "euler":
+            return sample_euler(denoise, x, sigmas, process=process).cpu()
+        landed = landings.lcm(sigmas)
+        if way.sampler == "tcd":
+            landed = landings.tcd(sigmas, ETA, table)
+        fresh = _step_noise(seeds, x)
+        return sample_trajectory(denoise, x, sigmas, landed, process=process, noise=fresh).cpu()
+
+
+def _step_noise(seeds, x):
+    """As ComfyUI draws it for each picture alone."""
+    generators = [torch.Generator().manual_seed((seed + 1) % 2**64) for seed in seeds]
+    return lambda: torch.stack([torch.randn(x.shape[1:], generator=g) for g in generators]).to(x)
+
+
+def _written(meters):
+    """Meters as numbers."""
+    *channels, detail, diversity, error = meters
+    values = [*channels[0], *channels[1], detail, diversity, error]
+    return [math.nan if value is None else value for value in values]
+
+
+def _read(values, channels):
+    values = [None if math.isnan(value) else value for value in values]
+    detail, diversity, error = values[2 * channels :]
+    of_channels = tuple(values[:channels]), tuple(values[channels : 2 * channels])
+    return Meters(*of_channels, detail, diversity, error)
