@@ -30,6 +30,8 @@ usage: python run.py [command]
                         pass a step instead of two
   distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
+  train-demo-students FOLDER [NAME ...]
+                        train the demo model's students from it, in this folder; hours on a CPU
   --help                this text
 
 No command is the same as demo. The first run installs what it needs into .venv.
@@ -87,6 +89,10 @@ def train_demo(arguments):
     return in_environment("train-demo", arguments)
 
 
+def train_demo_students(arguments):
+    return in_environment("train-demo-students", arguments)
+
+
 def bake(arguments):
     return in_environment("bake", arguments)
 
@@ -113,6 +119,7 @@ COMMANDS = {
     "bake": bake,
     "distill": distill,
     "train-demo": train_demo,
+    "train-demo-students": train_demo_students,
 }
 # The commands that are a main(arguments) of the pack.
 MODULES = {
@@ -122,6 +129,7 @@ MODULES = {
     "bake": "headless.bake",
     "distill": "headless.distill",
     "train-demo": "demo.train",
+    "train-demo-students": "demo.students",
 }
 
 

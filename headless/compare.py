@@ -14,6 +14,7 @@ from ..demo.world import caption, random_scene, read_caption
 from ..diffusion.process import VE
 from ..diffusion.sigmas import from_timesteps, sigma_table
 from ..diffusion.timesteps import lcm_grid, trailing
+from ..recipes.students import ETA
 from ..samplers import landings
 from ..samplers.noise import cpu_noise
 from ..samplers.ode import sample_euler
@@ -24,9 +25,10 @@ from .results import LEAST_FOR_DISTANCE, Method, Result
 TEACHER, STUDENT = "teacher", "LCM-LoRA"
 METHODS = (
     Method(TEACHER, 50, GUIDANCE),
-    *(Method(STUDENT, steps, 1.0) for steps in (8, 4, 2, 1)),
+    *(Method(STUDENT, steps, 1.0, "lcm", "lcm") for steps in (8, 4, 2, 1)),
     *(Method(TEACHER, steps, GUIDANCE) for steps in (8, 4, 2)),
 )
+GRIDS = {"trailing": trailing, "lcm": lcm_grid}
 LATENT = (4, 16, 16)
 # added to the seed for the pictures the others are measured against
 REFERENCE_SEED = 2
@@ -100,28 +102,23 @@ def warm_up(pipelines, captions, methods):
     """One step of each kind, so that no method pays for being the first."""
     noise = torch.zeros(len(captions), *LATENT)
     for method in {method._replace(steps=1) for method in methods}:
-        x = sample(
-            pipelines[method.model].denoiser(captions, method.cfg_scale), method, noise, None
-        )
-        pipelines[method.model].decode(x)
+        pipeline = pipelines[method.model]
+        denoise = pipeline.denoiser(captions, method.cfg_scale, method.guidance)
+        pipeline.decode(sample(denoise, method, noise, None))
 
 
 def sample(denoise, method, noise, step_noise, on_step=ignore):
-    """Clean latents of one method: Euler on trailing timesteps, or LCM for the student."""
-    grid = lcm_grid if method.model == STUDENT else trailing
-    sigmas = from_timesteps(grid(method.steps), sigma_table())
+    """Clean latents of one method."""
+    table = sigma_table()
+    sigmas = from_timesteps(GRIDS[method.spacing](method.steps), table)
     x = start(noise, torch.zeros_like(noise), sigmas[0], process=VE)
-    if method.model == STUDENT:
-        return sample_trajectory(
-            denoise,
-            x,
-            sigmas,
-            landings.lcm(sigmas),
-            process=VE,
-            noise=step_noise,
-            on_step=on_step,
-        )
-    return sample_euler(denoise, x, sigmas, process=VE, on_step=on_step)
+    options = {"process": VE, "on_step": on_step}
+    if method.sampler == "euler":
+        return sample_euler(denoise, x, sigmas, **options)
+    landed = landings.lcm(sigmas)
+    if method.sampler == "tcd":
+        landed = landings.tcd(sigmas, ETA, table)
+    return sample_trajectory(denoise, x, sigmas, landed, noise=step_noise, **options)
 
 
 def _extend(run, pipeline, method, captions, rows, seed, columns, on_passes):
@@ -130,7 +127,7 @@ def _extend(run, pipeline, method, captions, rows, seed, columns, on_passes):
     like = torch.empty(len(rows), *LATENT)
     # as in ComfyUI, the initial noise has the seed itself and the steps' noise the next one
     noise, step_noise = cpu_noise(like, seed - 1, rows)(), cpu_noise(like, seed, rows)
-    denoise = pipeline.denoiser(texts, method.cfg_scale)
+    denoise = pipeline.denoiser(texts, method.cfg_scale, method.guidance)
     at_once = method.passes // method.steps * len(rows)
     begin = time.perf_counter()
     x = sample(denoise, method, noise, step_noise, lambda *_: on_passes(at_once))

@@ -16,11 +16,12 @@ import transformers
 from tqdm import tqdm
 
 from ..demo import weights
-from .compare import STUDENT, TEACHER, compare, demo_captions, total_passes
+from .compare import METHODS, STUDENT, TEACHER, compare, demo_captions, total_passes
 from .contact_sheet import contact_sheet
 from .pipeline import load_demo
 from .report import report
 from .results import Setting, notes, text_table
+from .shipped_students import shipped_students
 
 # 150 GFLOP/s, which two slow cores reach, make a picture of every row in 1.6 s: 66 for the teacher
 # (100 passes of 0.66), as many for the picture it is compared with, 28 for the other rows' 43
@@ -44,15 +45,19 @@ def main(argv: list[str]) -> int:
         torch.set_num_threads(wanted.threads)
     say("Loading the demo model ...")
     transformers.utils.logging.disable_progress_bar()
+    students = shipped_students()
     pipelines = {TEACHER: load_demo(), STUDENT: load_demo(lora=True)}
+    pipelines |= {student.method.model: student.load() for student in students}
+    methods = (*METHODS, *(student.method for student in students))
     captions = demo_captions(wanted.pictures, wanted.seed)
-    with bar(wanted.pictures) as progress, torch.inference_mode():
+    with bar(wanted.pictures, methods) as progress, torch.inference_mode():
         results, decode_seconds = compare(
             pipelines,
             captions,
             seed=wanted.seed,
             batch=BATCH,
             columns=COLUMNS,
+            methods=methods,
             on_passes=progress.update,
         )
     setting = Setting(
@@ -139,10 +144,10 @@ def unready(out: Path) -> str | None:
     return None
 
 
-def bar(pictures):
+def bar(pictures, methods):
     """A progress bar with the time that is left, counted in network passes."""
     shape = "{percentage:3.0f} % |{bar}| {elapsed} gone, {remaining} to go"
-    return tqdm(total=total_passes(pictures), bar_format=shape, smoothing=0)
+    return tqdm(total=total_passes(pictures, methods), bar_format=shape, smoothing=0)
 
 
 def write(results, setting, out):

@@ -23,11 +23,20 @@ HEADER = (
 
 
 class Method(NamedTuple):
-    """One way to sample: with guidance (cfg_scale other than 1) a step is two network passes."""
+    """One way to sample: with guidance (cfg_scale other than 1) a step is two network passes.
+
+    Attributes:
+        sampler: "euler", "lcm" or "tcd".
+        spacing: of the noise levels, "trailing" or "lcm".
+        guidance: cfg_scale that the network is told; None for those that have no input for it.
+    """
 
     model: str
     steps: int
     cfg_scale: float
+    sampler: str = "euler"
+    spacing: str = "trailing"
+    guidance: float | None = None
 
     @property
     def passes(self) -> int:

@@ -1,11 +1,14 @@
 """The node that gives a working tiny model with nothing to download."""
 
+from pathlib import Path
+
 from comfy_api.latest import io
 
 from ..demo import weights
 from .host import demo as models
 from .host import demo_flow
 from .host.w_embedding import add_w_embedding
+from .loaders import load_lora_file
 from .schema import check_choice, schema
 
 TEACHER, LCM_LORA, LCM_UNET = "teacher", "teacher + LCM-LoRA", "LCM UNet"
@@ -17,13 +20,20 @@ COND_PROJ = "time_embedding.cond_proj.weight"
 
 def variants() -> list[str]:
     """Those whose weights are there; the flow teacher's are where somebody has trained them."""
-    return [name for name, part in PARTS.items() if (weights.FOLDER / part).exists()]
+    known = [name for name, part in PARTS.items() if (weights.FOLDER / part).exists()]
+    return [*known, *students()]
+
+
+def students() -> dict[str, Path]:
+    """LoRAs of further students, by their variant."""
+    paths = sorted(weights.STUDENTS.glob("*.safetensors"))
+    return {f"{TEACHER} + {path.stem.replace('_', ' ')}": path for path in paths}
 
 
 def demo_model(variant: str):
-    """The demo MODEL; a LoRA is applied by the host's own loader."""
-    config = weights.read_config(PARTS[variant])
-    tensors = weights.read_weights(PARTS[variant])
+    """The demo MODEL, with the LoRA of its variant."""
+    part = PARTS.get(variant, PARTS[TEACHER])
+    config, tensors = weights.read_config(part), weights.read_weights(part)
     latents = models.plain_latents(weights.PREVIEW_FACTORS)
     reload = lambda: demo_model(variant)
     if variant == FLOW:
@@ -33,7 +43,8 @@ def demo_model(variant: str):
     model = models.sd_model(_host_shape(config), tensors, latents, reload)
     if w_embedding is not None:
         add_w_embedding(model, w_embedding.float(), weights.GUIDANCE)
-    return models.with_lora(model, weights.LCM_LORA) if variant == LCM_LORA else model
+    path = {LCM_LORA: weights.LCM_LORA, **students()}.get(variant)
+    return load_lora_file(model, path, path.name).model if path else model
 
 
 def _host_shape(config):
@@ -110,7 +121,8 @@ class FewStepDemoModel(io.ComfyNode):
                     tooltip=(
                         "teacher: undistilled, 50 steps with cfg. teacher + LCM-LoRA: distilled, 1 "
                         "to 8 steps at cfg 1 with Sampler LCM and Sigmas at spacing lcm. LCM UNet: "
-                        "distilled as a whole, takes its guidance from Guidance (FewStep)."
+                        "distilled as a whole, takes its guidance from Guidance (FewStep). Others: "
+                        "a LoRA of this name, with steps or guidance baked in, at cfg 1."
                     ),
                 )
             ],
@@ -119,8 +131,8 @@ class FewStepDemoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
-        check_choice("variant", variant, PARTS)
-        weights.check_present(PARTS[variant])
+        check_choice("variant", variant, [*PARTS, *students()])
+        weights.check_present(PARTS.get(variant, PARTS[TEACHER]))
         clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

@@ -12,7 +12,7 @@ from ..recipes.pieces import Applied
 from ..recipes.recipe import Recipe
 from ..recipes.words import table, told
 from .host import applied, files, loras, networks, texts
-from .known import WARN, recipes_stamp, settle, trained_on
+from .known import STOP, WARN, recipes_stamp, settle, trained_on
 from .schema import check_choice, schema
 from .sockets import loading_inputs, recipe_output, report_output
 
@@ -36,6 +36,11 @@ def load_lora(model, name: str, strength: float, steps: int, given: Recipe | Non
             made for this count of steps.
     """
     path = files.path_of(name, files.LORAS)
+    return load_lora_file(model, path, name, strength, steps, given, if_unsure)
+
+
+def load_lora_file(model, path, name: str, strength=1.0, steps=0, given=None, if_unsure=STOP):
+    """As `load_lora`, of a file that lies anywhere; name is what reports call it."""
     found, file, fit = _looked_at(path, model, given, if_unsure)
     recipe = found.recipe and found.recipe.with_steps(steps)
     amount = strength * (recipe.strength if recipe else 1.0)

@@ -95,9 +95,3 @@ def plain_latents(preview_factors: list[list[float]]):
     latents = comfy.latent_formats.LatentFormat()
     latents.latent_rgb_factors = preview_factors
     return latents
-
-
-def with_lora(model, path):
-    """A copy of a MODEL with a LoRA applied by the host's own loader."""
-    lora = comfy.utils.load_torch_file(str(path), safe_load=True)
-    return comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]

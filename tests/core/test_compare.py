@@ -23,7 +23,7 @@ class Painter:
     def __init__(self):
         self.calls, self.starts = [], []
 
-    def denoiser(self, captions, cfg_scale=1.0):
+    def denoiser(self, captions, cfg_scale=1.0, guidance=None):
         def denoise(x, sigma):
             self.calls.append((len(captions), cfg_scale, sigma))
             self.starts += [x.clone()] if sigma > 10 else []

@@ -18,7 +18,7 @@ BEST = Method(TEACHER, 50, GUIDANCE)
 NO_GUIDANCE = Method(TEACHER, 50, 1.0)
 FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
 FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
-FEW = Method(STUDENT, 4, 1.0)
+FEW = Method(STUDENT, 4, 1.0, "lcm", "lcm")
 
 
 @pytest.fixture(scope="module")

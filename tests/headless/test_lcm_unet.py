@@ -49,7 +49,7 @@ def pictures(pipeline, captions):
         with torch.inference_mode():
             x = sample(
                 pipeline.denoiser(captions, guidance=guidance),
-                Method(STUDENT, 4, 1.0),
+                Method(STUDENT, 4, 1.0, "lcm", "lcm"),
                 cpu_noise(like, SEED - 1, rows)(),
                 cpu_noise(like, SEED, rows),
             )

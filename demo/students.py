@@ -1,0 +1,132 @@
+"""The students that come with the demo model: what each learns from, how, and for how long.
+
+python run.py train-demo-students FOLDER [NAME ...] trains them, or what is missing of them, from
+the demo model in use, and puts them among its weights. Ranks are low, since all of them together
+are to stay small.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from ..distill.training import Options
+from ..distill.ways import GUIDANCE as BAKED
+from ..headless.config import (
+    DEMO,
+    DEMO_CAPTIONS,
+    Config,
+    Data,
+    Method,
+    Model,
+    Output,
+    Prompts,
+    Train,
+)
+from ..headless.processes import processes
+from ..headless.training import run
+from . import weights
+
+CAPTIONS, TEACHER_STEPS, SIZE = 1536, 24, (128, 128)
+# cfg of the data: one, or lowest and highest of those that a student can be told
+FIXED, RANGE = (weights.GUIDANCE, weights.GUIDANCE), (1.25, 7.5)
+SEED = 1000
+
+
+class Student(NamedTuple):
+    """How a student is made.
+
+    Attributes:
+        base: name of the student that it goes on from.
+        files: its LoRAs as they are shipped, by what its run calls them.
+    """
+
+    method: str
+    steps: int | None
+    iterations: int
+    files: dict[str, str]
+    cfg: tuple[float, float] = FIXED
+    base: str | None = None
+    rank: int = 8
+    batch: int = 16
+    learning_rate: float = 2e-3
+
+
+STUDENTS = {
+    "progressive": Student(
+        "progressive",
+        1,
+        600,
+        {
+            "progressive 8 steps": "progressive_8_steps",
+            "progressive 4 steps": "progressive_4_steps",
+            "progressive 2 steps": "progressive_2_steps",
+        },
+    ),
+    "guidance": Student(BAKED, None, 1200, {"guidance": "guidance"}),
+    "stacked": Student("segments", 4, 500, {"stacked": "guidance_4_steps"}, base="guidance"),
+    "endpoint": Student("endpoint", 4, 300, {"endpoint": "endpoint_4_steps"}),
+    "told": Student(BAKED, None, 1500, {"told": "told_guidance"}, cfg=RANGE),
+    "adversarial": Student(
+        "adversarial", 1, 300, {"adversarial": "adversarial_1_step"}, base="progressive"
+    ),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Train students; 2 where the arguments are wrong."""
+    folder, *names = argv or [""]
+    unknown = [name for name in names if name not in STUDENTS]
+    if not folder or unknown:
+        sys.stderr.write(
+            "train-demo-students needs a folder for its work, and may have names of students "
+            f"after it: {', '.join(STUDENTS)}"
+            + (f"; there is no {', '.join(unknown)}.\n" if unknown else ".\n")
+        )
+        return 2
+    for name in names or STUDENTS:
+        made = [weights.STUDENTS / f"{file}.safetensors" for file in STUDENTS[name].files.values()]
+        if not all(path.exists() for path in made):
+            train(name, Path(folder))
+    return 0
+
+
+def train(name: str, folder: Path) -> None:
+    """Train a student and put its LoRAs among the weights of the demo model."""
+    run(config_of(name, folder), processes())
+    weights.STUDENTS.mkdir(exist_ok=True)
+    for made, shipped in STUDENTS[name].files.items():
+        shutil.copyfile(folder / f"{made}.safetensors", weights.STUDENTS / f"{shipped}.safetensors")
+
+
+def config_of(name: str, folder: Path) -> Config:
+    """What a training is asked for; all it makes lies in the folder.
+
+    Args:
+        name: one of STUDENTS.
+    """
+    student = STUDENTS[name]
+    kind = "fixed" if student.cfg == FIXED else "range"
+    options = Options(
+        iterations=student.iterations,
+        batch=student.batch,
+        learning_rate=student.learning_rate,
+        checkpoint_every=100,
+    )
+    return Config(
+        model=Model(DEMO),
+        prompts=Prompts(DEMO_CAPTIONS, count=CAPTIONS),
+        data=Data(
+            folder=folder / f"trajectories_{kind}",
+            steps=TEACHER_STEPS,
+            cfg=student.cfg,
+            size=SIZE,
+            seed=SEED,
+            batch=32,
+        ),
+        train=Train(options, student.rank, float(student.rank), is_checkpointed=False, pictures=32),
+        method=Method(
+            student.method, student.steps, student.base and folder / f"{student.base}.safetensors"
+        ),
+        output=Output(folder, name),
+    )

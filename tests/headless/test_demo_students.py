@@ -1,0 +1,106 @@
+"""The demo model's students are made, kept among its weights, and sampled as their files say."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fewstep.demo import students, weights
+from fewstep.demo.students import RANGE, STUDENTS, Student, config_of, main
+from fewstep.guidance.embedded import COND_PROJ
+from fewstep.headless.compare import demo_captions
+from fewstep.headless.pipeline import load_demo
+from fewstep.headless.shipped_students import shipped_students
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of work and one of weights, with three students of one iteration."""
+    folder = tmp_path_factory.mktemp("students")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(students, "CAPTIONS", 6)
+        patch.setattr(students, "TEACHER_STEPS", 4)
+        patch.setattr(weights, "STUDENTS", folder / "shipped")
+        few = {
+            "two": Student("segments", 2, 1, {"two": "two_steps"}),
+            "onto": Student("lcm", 4, 1, {"onto": "lcm_onto_two"}, base="two"),
+            "told": Student("guidance", None, 1, {"told": "told_guidance"}, cfg=RANGE),
+        }
+        patch.setattr(students, "STUDENTS", few)
+        assert main([str(folder / "work")]) == 0
+    return folder
+
+
+@pytest.fixture
+def shipped(made, monkeypatch):
+    monkeypatch.setattr(weights, "STUDENTS", made / "shipped")
+    return {student.method.model: student for student in shipped_students()}
+
+
+def test_each_is_sampled_as_its_file_says(shipped):
+    methods = {name: student.method[1:] for name, student in shipped.items()}
+    assert methods == {
+        "two_steps": (2, 1.0, "euler", "trailing", None),
+        "lcm_onto_two": (4, 1.0, "lcm", "lcm", None),
+        "told_guidance": (4, 1.0, "euler", "trailing", weights.GUIDANCE),
+    }
+
+
+@pytest.mark.parametrize("name", ["two_steps", "told_guidance"])
+@torch.no_grad()
+def test_a_student_is_its_teacher_with_its_lora(shipped, name):
+    student, teacher = shipped[name].load(), load_demo()
+    tensors = load_file(shipped[name].path)
+    weight = "down_blocks.0.resnets.0.conv1"
+    stem = f"lora_unet_{weight.replace('.', '_')}"
+    up, down = (tensors[f"{stem}.lora_{part}.weight"].float() for part in ("up", "down"))
+    scale = tensors[f"{stem}.alpha"].item() / len(down)
+    change = scale * (up.flatten(1) @ down.flatten(1)).view(64, 64, 3, 3)
+    found = student.unet.get_submodule(weight).weight - teacher.unet.get_submodule(weight).weight
+    torch.testing.assert_close(found, change, rtol=1e-3, atol=1e-6)
+    assert change.abs().max() > 0
+
+
+@torch.no_grad()
+def test_a_told_student_hears_its_guidance(shipped):
+    pipeline = shipped["told_guidance"].load()
+    # after one iteration it is next to nothing: make it something
+    pipeline.unet.get_submodule(COND_PROJ).weight.mul_(1e4)
+    x = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    said = [
+        pipeline.denoiser(demo_captions(1, 0), guidance=told)(x, 1.0) for told in (1.5, 4.0, 7.0)
+    ]
+    assert not torch.equal(said[0], said[1]) and not torch.equal(said[1], said[2])
+
+
+def test_what_is_there_is_not_trained_again(made, monkeypatch):
+    monkeypatch.setattr(weights, "STUDENTS", made / "shipped")
+    monkeypatch.setattr(
+        students, "STUDENTS", {"two": Student("segments", 2, 1, {"two": "two_steps"})}
+    )
+    monkeypatch.setattr(students, "train", lambda *_: pytest.fail("trained again"))
+    assert main([str(made / "work"), "two"]) == 0
+
+
+def test_a_file_without_a_recipe_is_no_student(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "STUDENTS", tmp_path)
+    (tmp_path / "lora.safetensors").write_bytes(weights.LCM_LORA.read_bytes())
+    assert [student.method.sampler for student in shipped_students()] == ["lcm"]
+    save_file({"x": torch.zeros(1)}, tmp_path / "plain.safetensors")
+    with pytest.raises(ValueError, match="plain.safetensors has no recipe of FewStep"):
+        shipped_students()
+
+
+@pytest.mark.parametrize("arguments", [[], ["out", "magic"]])
+def test_unknown_students_are_refused(arguments, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "train-demo-students needs a folder" in said and ("magic" in said) == bool(arguments)
+
+
+@pytest.mark.parametrize("name", list(STUDENTS))
+def test_a_student_goes_on_from_one_that_is_made_before_it(name, tmp_path):
+    names = list(STUDENTS)
+    base = STUDENTS[name].base
+    assert base is None or names.index(base) < names.index(name)
+    wanted = config_of(name, tmp_path).method.base_lora
+    assert wanted == (base and tmp_path / f"{base}.safetensors")
