@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ..distill.train_options import TrainOptions
 from ..distill.training import Options
 from ..distill.ways import GUIDANCE as BAKED
 from ..headless.config import (
@@ -21,7 +22,6 @@ from ..headless.config import (
     Model,
     Output,
     Prompts,
-    Train,
 )
 from ..headless.processes import processes
 from ..headless.training import run
@@ -124,7 +124,9 @@ def config_of(name: str, folder: Path) -> Config:
             seed=SEED,
             batch=32,
         ),
-        train=Train(options, student.rank, float(student.rank), is_checkpointed=False, pictures=32),
+        train=TrainOptions(
+            options, student.rank, float(student.rank), is_checkpointed=False, pictures=32
+        ),
         method=Method(
             student.method, student.steps, student.base and folder / f"{student.base}.safetensors"
         ),

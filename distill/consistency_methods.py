@@ -95,9 +95,9 @@ def tcd(setting: Setting) -> Method:
 
 
 def pcm(setting: Setting, steps: int) -> Method:
-    """Phased consistency on the teacher's cached trajectories: hops land at the student's levels.
+    """Phased consistency on cached states: hops land at the student's levels.
 
-    The path holds what the teacher predicts, so that no iteration runs it.
+    The data holds what the teacher predicts there, so that no iteration runs it.
     """
     data = setting.data
     student, average = begin(setting)

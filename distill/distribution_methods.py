@@ -2,7 +2,9 @@
 
 Experimental: the look changes by design, and what gets worse first is the variety of seeds; the
 meters stop a run that has lost it. The student makes its own samples, so that of the data only
-prompts and levels are used. A second LoRA is the fake score, which starts as the teacher.
+levels and cfg are used, and prompts of which there is no picture serve as well. So do those of
+pictures held out: neither these nor their noise are ever seen. A second LoRA is the fake score,
+which starts as the teacher.
 """
 
 from typing import NamedTuple
@@ -10,21 +12,23 @@ from typing import NamedTuple
 import torch
 
 from .fake_score import fake_score_loss
+from .guidance import draw_scales
 from .matching import Draw, decoupled_matching_loss, level_between
 from .network import NEGATIVE, denoiser
-from .setting import Setting, anchor_sigmas, begin, choose_from, trained_on
+from .setting import Setting, anchor_sigmas, begin, choose_from
 from .training import Method, Turn
 from .trajectory_matching import roll_out, trajectory_matching_loss
 
 
 class Walks(NamedTuple):
-    """Runs of the student: [count] numbers of trajectories, segments, and shares of a way.
+    """Runs of the student: [count] rows of prompts, cfg_scales and segments, and what is random.
 
     `noise` is a run's start and each level's fresh noise, [count, steps, C, ...]; `shares` and
     `fresh` [count, 2] and [count, 2, C, ...] are how its samples are made noisy to be judged.
     """
 
-    index: torch.Tensor
+    row: torch.Tensor
+    cfg_scale: torch.Tensor
     segment: torch.Tensor
     noise: torch.Tensor
     shares: torch.Tensor
@@ -40,7 +44,7 @@ def tdm(setting: Setting, steps: int) -> Method:
 
     def walked(batch):
         start, segment = setting.on_device(batch.noise[:, 0], batch.segment)
-        predict = setting.student(student, batch.index)
+        predict = setting.student_of(student, batch.row, batch.cfg_scale)
         x = process.std(anchors[0]) * start
         way = roll_out(predict, x, anchors, segment, process=process)
         return way, predict, _noised(setting, batch, 0, way.landing, way.sigma)
@@ -49,12 +53,13 @@ def tdm(setting: Setting, steps: int) -> Method:
         way, predict, draw = walked(batch)
         with torch.no_grad():
             landed = way.landed(predict(way.x, way.sigma))
-        score = _fake(setting, fake, batch.index)
+        score = _fake(setting, fake, batch)
         return fake_score_loss(score, landed, draw, process=process, landing=way.landing)
 
     def loss(batch):
         way, predict, draw = walked(batch)
-        networks = _fake(setting, fake, batch.index), setting.teacher(batch.index)
+        teacher = setting.teacher_of(batch.row, batch.cfg_scale)
+        networks = _fake(setting, fake, batch), teacher
         generated = predict(way.x, way.sigma)
         return trajectory_matching_loss(generated, way, *networks, draw, process=process)
 
@@ -70,23 +75,21 @@ def dmd(setting: Setting, steps: int) -> Method:
     anchors = anchor_sigmas(setting.data, steps)
 
     def fake_loss(batch):
-        predict = setting.student(student, batch.index)
+        predict = setting.student_of(student, batch.row, batch.cfg_scale)
         with torch.no_grad():
             generated = predict(*_renoised_run(setting, predict, batch, anchors))
         draw = _noised(setting, batch, 0, 0.0, anchors[0])
-        return fake_score_loss(_fake(setting, fake, batch.index), generated, draw, process=process)
+        return fake_score_loss(_fake(setting, fake, batch), generated, draw, process=process)
 
     def loss(batch):
-        predict = setting.student(student, batch.index)
+        predict = setting.student_of(student, batch.row, batch.cfg_scale)
         x, sigma = _renoised_run(setting, predict, batch, anchors)
-        rows = setting.data.rows[batch.index]
-        cond, uncond = (
-            denoiser(setting.network, r) for r in (rows, torch.full_like(rows, NEGATIVE))
-        )
-        (scales,) = setting.on_device(setting.data.cfg_scales[batch.index])
+        negative = torch.full_like(batch.row, NEGATIVE)
+        cond, uncond = (denoiser(setting.network, rows) for rows in (batch.row, negative))
+        (scales,) = setting.on_device(batch.cfg_scale)
         return decoupled_matching_loss(
             predict(x, sigma),
-            _fake(setting, fake, batch.index),
+            _fake(setting, fake, batch),
             cond,
             uncond,
             scales.view_as(sigma),
@@ -113,10 +116,10 @@ def _renoised_run(setting, predict, batch, anchors):
     return x, levels.view(-1, *[1] * (x.ndim - 1))
 
 
-def _fake(setting, fake, index):
+def _fake(setting, fake, batch):
     """The fake score of what these samples are; whatever lies under the student is not on."""
-    told = setting.told(index)
-    return denoiser(setting.network, setting.data.rows[index], fake, guidance=told)
+    told = setting.told_of(batch.cfg_scale)
+    return denoiser(setting.network, batch.row, fake, guidance=told)
 
 
 def _noised(setting, batch, which, low, high):
@@ -127,11 +130,13 @@ def _noised(setting, batch, which, low, high):
 
 
 def _draw(setting, steps):
-    count, shape = trained_on(setting), setting.data.request.shape
+    shape, scales = setting.data.request.shape, setting.data.request.cfg_scales
+    low, high = min(scales), max(scales)
 
     def draw(generator, size):
         return Walks(
-            choose_from(count, size, generator),
+            choose_from(setting.network.rows, size, generator),
+            draw_scales(low, high, size, generator),
             choose_from(steps, size, generator),
             torch.randn(size, steps, *shape, generator=generator),
             torch.rand(size, 2, generator=generator),

@@ -44,6 +44,7 @@ class Disk(NamedTuple):
         other: of checkpoints and the like.
         prompts, seeds, steps, shape, bytes_per_number: as of `sizes.trajectory_bytes`; 0 prompts
             where no data is to be made.
+        what: the user calls prompts.
     """
 
     free: int
@@ -54,6 +55,7 @@ class Disk(NamedTuple):
     steps: int = 0
     shape: Sequence[int] = ()
     bytes_per_number: int = 2
+    what: str = "prompts"
 
     @property
     def there(self) -> int:
@@ -186,7 +188,7 @@ def _disk_ways(disk):
     if disk.prompts:
         prompts = room // disk.data(1, disk.steps)
         steps = (room // disk.data(disk.prompts, 0) - 1) // 2
-        ways += [f"set prompts to {prompts}"] if prompts > 0 else []
+        ways += [f"set {disk.what} to {prompts}"] if prompts > 0 else []
         ways += [f"set steps to {steps}"] if steps > 0 else []
     budget = f"set the disk budget to {at_least(disk.needed)} GB"
     if disk.needed <= disk.free:

@@ -52,6 +52,25 @@ def read_prompts(path: Path | str) -> list[Prompt]:
     return _prompts(path.name, READERS[path.suffix.lower()], text)
 
 
+def read_caption(path: Path | str) -> str:
+    """The caption that is the whole of a UTF-8 text file, on one line.
+
+    Returns:
+        "" where the file is blank.
+
+    Raises:
+        ValueError: it is too large, is not UTF-8, or has more than 5000 characters.
+        OSError: it may not be read.
+    """
+    path = Path(path)
+    _check_size(path)
+    text = _decoded(path.name, path.read_bytes()).removeprefix("\ufeff")
+    try:
+        return _stripped(1, "the caption", " ".join(text.split()))
+    except _Wrong as wrong:
+        raise ValueError(f"{path.name}: {wrong.args[1]}") from None
+
+
 def from_text(text: str) -> list[Prompt]:
     """The prompts of a text box, by the rules of a .txt file.
 
@@ -94,6 +113,10 @@ def _check_file(path):
         raise ValueError(
             f"{path.name}: ends in {path.suffix!r}; allowed are {allowed}. Save it as one of these."
         )
+    _check_size(path)
+
+
+def _check_size(path):
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise ValueError(

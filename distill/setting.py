@@ -35,17 +35,28 @@ class Setting(NamedTuple):
 
     def student(self, lora: Lora, index):
         """(x, sigma) -> x0 estimate of a student for samples of these trajectories [B]."""
-        rows, told = self.data.rows[index], self.told(index)
-        return denoiser(self.network, rows, *self.base, lora, guidance=told)
+        return self.student_of(lora, self.data.rows[index], self.data.cfg_scales[index])
 
     def teacher(self, index):
         """(x, sigma) -> guided x0 estimate of the teacher for samples of these trajectories."""
-        scales = self.data.cfg_scales[index].to(self.network.device)
-        return guided_denoiser(self.network, self.data.rows[index], scales)
+        return self.teacher_of(self.data.rows[index], self.data.cfg_scales[index])
+
+    def student_of(self, lora: Lora, rows, cfg_scales):
+        """The same of a student for any conditions [B] and cfg_scales [B]."""
+        told = self.told_of(cfg_scales)
+        return denoiser(self.network, rows, *self.base, lora, guidance=told)
+
+    def teacher_of(self, rows, cfg_scales):
+        """The same of the teacher for any conditions [B] and cfg_scales [B]."""
+        return guided_denoiser(self.network, rows, cfg_scales.to(self.network.device))
 
     def told(self, index):
         """The cfg_scales [B] that the student is told; None where the data has but one."""
-        return None if self.data.request.is_of_one_cfg else self.data.cfg_scales[index]
+        return self.told_of(self.data.cfg_scales[index])
+
+    def told_of(self, cfg_scales):
+        """These where students are told theirs, else None."""
+        return None if self.data.request.is_of_one_cfg else cfg_scales
 
     def on_device(self, *tensors):
         """These tensors where the network is."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..diffusion.prediction import FLOW_VELOCITY, V
+from ..diffusion.prediction import FLOW_VELOCITY, Prediction, V
 from ..diffusion.process import Process
 from ..samplers.ode import sample_euler
 from ..samplers.start import start
@@ -21,6 +21,8 @@ from .shards import Shards
 from .sizes import trajectory_bytes
 
 KIND = "teacher trajectories"
+# what a set is of: the teacher's own paths, or pictures made noisy
+TEACHER, PICTURES = "teacher", "pictures"
 
 
 class Request(NamedTuple):
@@ -35,6 +37,8 @@ class Request(NamedTuple):
         rows: row of the condition of each trajectory.
         seeds: seed of the noise of each.
         dtype: "float16" or "float32", of the numbers on disk.
+        source: "teacher", or "pictures" whose states are no path, see pictures.py.
+        content: of pictures, what tells them from others.
     """
 
     teacher: str
@@ -45,6 +49,24 @@ class Request(NamedTuple):
     rows: tuple[int, ...]
     seeds: tuple[int, ...]
     dtype: str = "float16"
+    source: str = TEACHER
+    content: str = ""
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether each state is where the teacher came to from the one before."""
+        return self.source == TEACHER
+
+    def described(self) -> dict:
+        """Its fields, to be compared with those of others.
+
+        A teacher's set has no source and content among them, as those made before there were
+        pictures.
+        """
+        fields = self._asdict()
+        if self.has_paths:
+            del fields["source"], fields["content"]
+        return fields
 
     @property
     def is_of_one_cfg(self) -> bool:
@@ -96,7 +118,7 @@ class Trajectories:
     def guided_x0(self, index, level):
         """The guided x0 estimates [B, C, ...] there; the last level, which is clean, has none."""
         velocity = self._take(self._velocity, index, level)
-        return _velocity_of(self.process).to_denoised(
+        return velocity_of(self.process).to_denoised(
             self.x(index, level), velocity, self.sigma(level)
         )
 
@@ -124,42 +146,53 @@ def make(network: Network, request: Request, folder: Path, *, batch=8, on_step=l
         ValueError: the folder holds something else, or what it holds is damaged.
         OSError: the disk is full or the folder cannot be written to.
     """
-    shards = _shards(request, folder, batch)
+    shards = shards_of(request, folder, batch)
     for numbers in shards.missing():
         shards.write(numbers, _sampled(network, request, numbers, on_step))
     return Trajectories(shards, network.process)
 
 
 def missing(request: Request, folder: Path) -> int:
-    """How many trajectories of a set `make` still has to sample; errors as of `make`."""
-    return sum(map(len, _shards(request, folder, 1).missing()))
+    """How many trajectories of a set are still to be made; errors as of `make`."""
+    return sum(map(len, shards_of(request, folder, 1).missing()))
 
 
-def _shards(request, folder, batch):
-    return Shards(folder, KIND, request._asdict(), len(request.rows), per_file=batch)
+def shards_of(request: Request, folder: Path, batch: int) -> Shards:
+    """The files of a set, whole or not; errors as of `make`."""
+    return Shards(folder, KIND, request.described(), len(request.rows), per_file=batch)
 
 
 @torch.no_grad()
 def _sampled(network, request, numbers, on_step):
     """Path and velocities of the trajectories of these numbers."""
-    rows = torch.tensor([request.rows[i] for i in numbers])
-    noise = torch.stack([noise_of(request.seeds[i], request.shape) for i in numbers])
     process, path, velocity = network.process, [], []
 
     def keep(i, x, denoised):
         # inputs are kept as they were met, so that what is read back is what was predicted
         sigma = request.sigmas[i]
         path.append(x / process.std(sigma))
-        velocity.append(_velocity_of(process).from_denoised(x, denoised, sigma))
+        velocity.append(velocity_of(process).from_denoised(x, denoised, sigma))
         on_step(len(numbers))
 
+    noise, denoise = noise_and_teacher(network, request, numbers)
     x = start(noise, torch.zeros_like(noise), request.sigmas[0], process=process)
-    cfg_scales = torch.tensor([request.cfg_scales[i] for i in numbers]).to(network.device)
-    denoise = guided_denoiser(network, rows, cfg_scales)
     path.append(sample_euler(denoise, x, request.sigmas, process=process, on_step=keep))
+    return stacked(request, path, velocity)
+
+
+def noise_and_teacher(network, request, numbers):
+    """Noise [B, C, ...] of the trajectories of these numbers, and their (x, sigma) -> guided x0."""
+    noise = torch.stack([noise_of(request.seeds[i], request.shape) for i in numbers])
+    rows = torch.tensor([request.rows[i] for i in numbers])
+    cfg_scales = torch.tensor([request.cfg_scales[i] for i in numbers]).to(network.device)
+    return noise.to(network.device), guided_denoiser(network, rows, cfg_scales)
+
+
+def stacked(request, path, velocity):
+    """What is written of some trajectories: states and velocities, level after level."""
     dtype = getattr(torch, request.dtype)
-    stacked = {"path": torch.stack(path, 1), "velocity": torch.stack(velocity, 1)}
-    return {name: tensor.to("cpu", dtype) for name, tensor in stacked.items()}
+    tensors = {"path": torch.stack(path, 1), "velocity": torch.stack(velocity, 1)}
+    return {name: tensor.to("cpu", dtype) for name, tensor in tensors.items()}
 
 
 def noise_of(seed: int, shape) -> torch.Tensor:
@@ -167,7 +200,8 @@ def noise_of(seed: int, shape) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _velocity_of(process):
+def velocity_of(process: Process) -> Prediction:
+    """What predictions are kept as."""
     return FLOW_VELOCITY if process.alpha_slope else V
 
 

@@ -38,26 +38,34 @@ class Way(NamedTuple):
     """A way to make a student.
 
     Attributes:
+        name: as the user chooses it.
         stages_of: (the teacher's steps, the student's) -> stages, each student but the last the
             next one's teacher.
         sampler: "euler", "lcm" or "tcd", for which the student is made.
         is_on_lcm_grid: whether it is made for LCM's levels, where its network has timesteps.
         is_paired: whether it is to make the teacher's picture of each seed.
         family: of its recipe.
+        needs_paths: whether it learns from the teacher's own path from noise to picture.
+        needs_pictures: whether a prompt without a picture in the data is of no use to it.
     """
 
+    name: str
     stages_of: Callable[[int, int], list[Stage]]
     sampler: str = "euler"
     is_on_lcm_grid: bool = False
     is_paired: bool = True
     family: str = "fewstep"
+    needs_paths: bool = False
+    needs_pictures: bool = True
 
     def stages(self, data, steps: int) -> list[Stage]:
         """The stages that lead to a student of so many steps.
 
         Raises:
-            ValueError: the teacher's steps do not allow it.
+            ValueError: the teacher's steps do not allow it, or the data has no paths for it.
         """
+        if self.needs_paths and not data.request.has_paths:
+            raise ValueError(_no_paths(self.name))
         anchor_levels(data, steps)
         return self.stages_of(len(data.request.sigmas) - 1, steps)
 
@@ -98,20 +106,34 @@ def _progressive(passes, steps):
     ]
 
 
+def _no_paths(name):
+    allowed = ", ".join(way.name for way in WAYS.values() if not way.needs_paths)
+    return (
+        f"method is {name!r}, which learns how the teacher goes from noise to picture, and data "
+        "was made of pictures, to which the teacher has not gone. Allowed with them are "
+        f"{allowed}. Choose one of these, or have the teacher draw its own pictures."
+    )
+
+
 GUIDANCE = "guidance"
 # of a consistency student each step adds noise anew, so its picture of a seed is its own
+OWN_PICTURES = {"is_paired": False}
+CONSISTENCY = {"is_on_lcm_grid": True, **OWN_PICTURES}
 WAYS = {
-    GUIDANCE: Way(_guidance, family=GUIDANCE),
-    "segments": Way(_single(match_segments)),
-    "endpoint": Way(_single(match_endpoint)),
-    "progressive": Way(_progressive),
-    "lcm": Way(_any_steps(lcm), "lcm", is_on_lcm_grid=True, is_paired=False),
-    "tcd": Way(_any_steps(tcd), "tcd", is_on_lcm_grid=True, is_paired=False),
-    "pcm": Way(_single(pcm)),
-    "ict": Way(_any_steps(train_consistency), "lcm", is_on_lcm_grid=True, is_paired=False),
-    "tdm": Way(_single(tdm), is_paired=False),
-    "dmd": Way(_single(dmd), sampler="lcm", is_paired=False),
-    "adversarial": Way(_single(distil_adversarially), is_paired=False),
+    way.name: way
+    for way in (
+        Way(GUIDANCE, _guidance, family=GUIDANCE),
+        Way("segments", _single(match_segments), needs_paths=True),
+        Way("endpoint", _single(match_endpoint), needs_paths=True),
+        Way("progressive", _progressive, needs_paths=True),
+        Way("lcm", _any_steps(lcm), "lcm", **CONSISTENCY),
+        Way("tcd", _any_steps(tcd), "tcd", **CONSISTENCY),
+        Way("pcm", _single(pcm)),
+        Way("ict", _any_steps(train_consistency), "lcm", **CONSISTENCY),
+        Way("tdm", _single(tdm), needs_pictures=False, **OWN_PICTURES),
+        Way("dmd", _single(dmd), "lcm", needs_pictures=False, **OWN_PICTURES),
+        Way("adversarial", _single(distil_adversarially), **OWN_PICTURES),
+    )
 }
 STEPS = tuple(name for name in WAYS if name != GUIDANCE)
 EXPERIMENTAL = ("tdm", "dmd", "adversarial")

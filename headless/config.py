@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..distill.training import Options
+from ..distill.train_options import TrainOptions
 
 # what [model] path calls the models that come with FewStep
 DEMO, DEMO_FLOW = "demo", "demo flow"
@@ -63,17 +63,6 @@ class Data(NamedTuple):
     batch: int = 8
 
 
-class Train(NamedTuple):
-    """Options of the run, and those that FewStepTrainOptions has besides."""
-
-    run: Options
-    rank: int = 64
-    lora_alpha: float = 64.0
-    layers: str = ""
-    is_checkpointed: bool = True
-    pictures: int = 4
-
-
 class Method(NamedTuple):
     name: str
     # of the student; None where the method has no say in it
@@ -106,6 +95,6 @@ class Config(NamedTuple):
     model: Model
     prompts: Prompts
     data: Data
-    train: Train
+    train: TrainOptions
     method: Method
     output: Output

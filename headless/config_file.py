@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..distill.optimizer import OPTIMIZERS
+from ..distill.train_options import TrainOptions
 from ..distill.training import Options, check
 from ..distill.ways import GUIDANCE
 from ..recipes.values import (
@@ -38,7 +39,6 @@ from .config import (
     Model,
     Output,
     Prompts,
-    Train,
 )
 
 if sys.version_info >= (3, 11):
@@ -191,7 +191,7 @@ def _config(read, folder):
         Model(is_sharded=model.pop("shard", False), **model),
         Prompts(**read["prompts"]),
         Data(**read["data"]),
-        Train(run, is_checkpointed=train.pop("checkpointing", True), **train),
+        TrainOptions(run, is_checkpointed=train.pop("checkpointing", True), **train),
         Method(**read["method"]),
         Output(**read["output"]),
     )

@@ -3,7 +3,6 @@
 import hashlib
 
 from ..distill.lora import joined
-from ..distill.setting import Setting
 from ..distill.stages import Chain, Trained
 from ..distill.ways import GUIDANCE, WAYS, Stage
 from ..recipes.recipe import Recipe
@@ -28,15 +27,13 @@ def chain_of(config: Config, network, data, here: Processes) -> Chain:
     train, method = config.train, config.method
     way = WAYS[method.name]
     base = method.base_lora and hashlib.sha256(method.base_lora.read_bytes()).hexdigest()
-    options = {**train._asdict(), **train.run._asdict()}
-    del options["run"]
     what = {"method": method.name, "steps": method.steps, "base": base}
     return Chain(
         stages=way.stages(data, method.steps or config.data.steps),
-        setting=_setting(config, network, data),
+        setting=train.setting(network, data, _base(config, network)),
         options=train.run,
         folder=config.output.folder / f"{config.output.name} run",
-        about={**what, **data.request._asdict(), **options},
+        about={**what, **data.request.described(), **train.described()},
         is_paired=way.is_paired,
         share=here.share,
     )
@@ -76,19 +73,8 @@ def recipe_of(config: Config, teacher: Teacher, stage: Stage) -> Recipe:
     )
 
 
-def _setting(config, network, data):
-    train, base = config.train, config.method.base_lora
-    # what is trained on is not what it is judged by, where there is enough of it
-    held_out = train.pictures if len(data) >= 4 * train.pictures else 0
-    under = ()
-    if base is not None:
-        under = (read_student(base, network).to(network.device),)
-    return Setting(
-        network=network,
-        data=data,
-        rank=train.rank,
-        lora_alpha=train.lora_alpha,
-        seed=train.run.seed,
-        held_out=held_out,
-        base=under,
-    )
+def _base(config, network):
+    """What lies under the student."""
+    if config.method.base_lora is None:
+        return ()
+    return (read_student(config.method.base_lora, network).to(network.device),)

@@ -11,19 +11,22 @@ import torch.distributed as dist
 import transformers
 from tqdm import tqdm
 
+from ..distill.chain_plan import plan_of, trials
+from ..distill.plan import as_text
 from ..distill.stages import Chain, train
 from ..distill.ways import WAYS
+from ..distill.words import lines_of, said
 from .conditions import prompts_of, texts_of
 from .config import Config
 from .config_file import read_config
 from .levels import levels_of
-from .plan import planned
+from .losses import write_losses
 from .processes import Processes, processes
 from .source import Teacher, latent_shape
 from .student import chain_of, write_students
 from .teacher import network_of, teacher_of
 from .teacher_data import check_disk, made, request_of
-from .train_report import lines_of, said, write_losses
+from .trial import measured
 from .validation import Validation
 
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
@@ -75,8 +78,9 @@ def run(config: Config, here: Processes) -> None:
 
 
 def _train(config: Config, chain: Chain, teacher: Teacher, here: Processes):
+    tried = trials(chain)
     left = chain.left()
-    plan = planned(chain, left) if left else "done before"
+    plan = as_text(plan_of(chain, tried, left, measured)) if left else "done before"
     here.say(plan)
     way, pictures = WAYS[config.method.name], config.train.pictures
     validate = Validation(chain.setting, way, teacher.shift, pictures, here)

@@ -15,6 +15,7 @@ from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .negative import FewStepNegative
+from .picture_data import FewStepPictureData
 from .prompts import FewStepPrompts
 from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
@@ -41,6 +42,7 @@ NODES = [
     FewStepSamplerEuler,
     FewStepPrompts,
     FewStepTeacherData,
+    FewStepPictureData,
     FewStepTrainOptions,
     FewStepBakeGuidance,
     FewStepDistill,

@@ -4,11 +4,11 @@ from comfy_api.latest import io
 
 from ..distill.ways import GUIDANCE, STEPS
 from .baking import Baked, Order, bake
+from .data_inputs import if_distilled_input
 from .host import texts
 from .prompts import FOLDER
 from .schema import check_choice, schema
 from .sockets import RecipeSocket, report_output
-from .teacher_data import if_distilled_input
 from .teachers import check_teacher
 from .train_options import DEFAULTS
 from .training_sockets import DataSocket, LoraSocket, LossSocket, OptionsSocket
@@ -17,7 +17,7 @@ from .training_sockets import DataSocket, LoraSocket, LossSocket, OptionsSocket
 def _inputs(name, *own):
     return [
         io.Model.Input("model", tooltip="The teacher, as it went into Teacher Data (FewStep)."),
-        DataSocket.Input("data", tooltip="From Teacher Data (FewStep)."),
+        DataSocket.Input("data", tooltip="From Teacher Data (FewStep), or Picture Data (FewStep)."),
         *own,
         io.String.Input(
             "name",

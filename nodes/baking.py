@@ -1,29 +1,30 @@
 """A training in ComfyUI from its data to its LoRA: plan, run, validation, report."""
 
 import logging
-import shutil
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 
-from ..distill import checkpoint
-from ..distill import plan as plans
+from ..distill.chain_plan import plan_of, trials
 from ..distill.lora import Lora, joined
 from ..distill.meters import Meters, measure
-from ..distill.remedies import warnings
-from ..distill.setting import Setting
+from ..distill.plan import as_text
 from ..distill.shards import Shards
 from ..distill.stages import Chain, train
-from ..distill.training import Training
+from ..distill.train_options import TrainOptions
 from ..distill.trajectories import KIND, Trajectories
 from ..distill.ways import WAYS, Stage
+from ..distill.words import lines_of
 from ..recipes.recipe import Recipe
-from .host import files, pictures, texts, trial
+from .host import files, pictures, runs, texts
 from .host.progress import Progress
 from .host.training import network_of
-from .plan import plan
+from .host.trial import measured
+from .plan import Plan, plan
+from .samplers import fewstep_euler
 from .students import digest, lora_of, recipe_of_student, save_lora, tensors_of
-from .training_sockets import TeacherData, TrainOptions
+from .training_sockets import TeacherData
 
 
 class Baked(NamedTuple):
@@ -68,7 +69,8 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
     with network_of(model, *prompts, **layers, is_told=is_told) as network:
         trajectories = Trajectories(shards, network.process)
         _check_same(trajectories, network)
-        setting = _setting(network, trajectories, options, order)
+        base = _base(order, network)
+        setting = options.setting(network, trajectories, base)
         chain = Chain(
             stages=way.stages(trajectories, order.steps or data.steps),
             setting=setting,
@@ -78,16 +80,16 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
             is_paired=way.is_paired,
         )
         validation = Validation(network, setting, order, words, options)
-        trials = _trials(chain)
+        tried = trials(chain)
         left = chain.left()
-        planned = _planned(node, chain, trials, left) if left else "done before"
+        planned = _planned(node, chain, tried, left) if left else "done before"
         on_step = _shown(node, chain, left, planned)
         trained = train(chain, validate=validation, on_step=on_step)
         return _baked(trained, chain, validation, planned, vae)
 
 
 class Validation:
-    """Pictures of the held out trajectories, teacher's and student's."""
+    """Pictures of the held out trajectories' prompts and seeds, teacher's and student's."""
 
     def __init__(self, network, setting, order, words, options):
         self.network, self.setting, self.order = network, setting, order
@@ -97,9 +99,18 @@ class Validation:
         self.positive = [words.positive[row] for row in self.groups]
         self.negative = words.negative
         self.seeds = [data.request.seeds[i] for i in self.index]
-        self.teacher = data.x0(self.index)
         # what cannot be measured is refused before a pass
-        measure(self.teacher, self.teacher, self.groups)
+        measure(data.x0(self.index), data.x0(self.index), self.groups)
+
+    @cached_property
+    def teacher(self) -> torch.Tensor:
+        """Latents that the teacher makes; of pictures the data holds none, so it is run."""
+        data = self.setting.data
+        if data.request.has_paths:
+            return data.x0(self.index)
+        euler, sigmas = runs.as_sampler(fewstep_euler), list(data.request.sigmas)
+        scales = data.cfg_scales[self.index].tolist()
+        return self._sampled([Plan(self.network.model, euler, sigmas, s) for s in scales])
 
     def recipe(self, stage: Stage) -> Recipe:
         scales = self.setting.data.request.cfg_scales
@@ -114,9 +125,12 @@ class Validation:
         guidance = [0.0] * len(self.index) if told is None else told.tolist()
         plans = [plan(self.network.model, recipe, guidance=scale) for scale in guidance]
         with self.network.hooks.using(*self.setting.base, lora):
-            shape = self.setting.data.request.shape
-            words = self.positive, self.negative, self.seeds
-            return pictures.sampled(plans, *words, shape, self.network)
+            return self._sampled(plans)
+
+    def _sampled(self, plans):
+        shape = self.setting.data.request.shape
+        words = self.positive, self.negative, self.seeds
+        return pictures.sampled(plans, *words, shape, self.network)
 
     def __call__(self, stage: Stage, lora: Lora) -> Meters:
         return measure(self.student(stage, lora), self.teacher, self.groups)
@@ -131,63 +145,26 @@ def _check_same(trajectories, network):
         )
 
 
-def _setting(network, trajectories, options, order):
-    # what is trained on is not what it is judged by, where there is enough of it
-    held_out = options.pictures if len(trajectories) >= 4 * options.pictures else 0
-    base = ()
-    if order.base is not None:
-        base = (lora_of(order.base, network.hooks.layers, network.device),)
-    return Setting(
-        network=network,
-        data=trajectories,
-        rank=options.rank,
-        lora_alpha=options.lora_alpha,
-        seed=options.run.seed,
-        held_out=held_out,
-        base=base,
-    )
+def _base(order, network):
+    """What lies under the student."""
+    if order.base is None:
+        return ()
+    return (lora_of(order.base, network.hooks.layers, network.device),)
 
 
 def _about(setting, order, options):
     """What a run is of; a checkpoint of anything else is not gone on with."""
-    every = {**options._asdict(), **options.run._asdict()}
-    del every["run"]
     base = order.base and digest(order.base)
     what = {"method": order.way, "steps": order.steps, "base": base}
-    return {**what, **setting.data.request._asdict(), **every}
+    return {**what, **setting.data.request.described(), **options.described()}
 
 
-def _planned(node, chain, trials, left):
+def _planned(node, chain, tried, left):
     """What the iterations that are left will take, shown and checked."""
-    seconds, memories = zip(
-        *(trial.measured(training, chain.setting.network.device) for training in trials),
-        strict=True,
-    )
-    count = len(chain.stages)
-    pace = (seconds[0] + seconds[-1] * (count - 1)) / count
-    memory = max(memories, key=lambda memory: memory.needed) if memories[0] else None
-    there = next(path for path in (chain.folder, *chain.folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    # a checkpoint is replaced by a whole one
-    disk = plans.Disk(free, free, other=(count + 1) * max(map(checkpoint.size, trials)))
-    planned = plans.Plan(left, pace, memory, disk)
-    plans.check(planned)
-    text = plans.as_text(planned)
+    text = as_text(plan_of(chain, tried, left, measured))
     logging.info("FewStep: %s", text)
     texts.show(node, text)
     return text
-
-
-def _trials(chain):
-    """Trainings to throw away: of the first stage, and of the second, which all others are like.
-
-    What a training cannot have is refused here, before its first pass.
-    """
-    trials, before = [], None
-    for stage in chain.stages[:2]:
-        trials.append(Training(stage.begin(chain.setting, before), chain.options))
-        before = trials[-1].method.average
-    return trials
 
 
 def _shown(node, chain, left, planned):
@@ -207,10 +184,21 @@ def _baked(trained, chain, validation, planned, vae):
     setting, last = chain.setting, trained[-1]
     student = validation.student(last.stage, last.outcome.lora)
     images = pictures.side_by_side(setting.network.model, vae, validation.teacher, student)
-    report = "\n".join([planned, *_saved(trained, chain, validation), *_lines(trained)]) + "\n"
+    saved, unused = _saved(trained, chain, validation), _unused(setting, validation.order.way)
+    report = "\n".join([planned, *unused, *saved, *lines_of(trained)]) + "\n"
     losses = [loss for part in trained for loss in part.losses["student"]]
     recipe = validation.recipe(last.stage)
     return Baked(_whole(setting, last.outcome), {"loss": losses}, recipe, report, images)
+
+
+def _unused(setting, way):
+    """How many prompts the data has no picture of, where the method needs one."""
+    count = setting.network.rows - len(set(setting.data.request.rows))
+    if WAYS[way].needs_pictures and count:
+        yield (
+            f"{count} of {setting.network.rows} prompts were not trained with: the data has no "
+            "pictures of them, and only methods tdm and dmd learn from prompts alone"
+        )
 
 
 def _whole(setting, outcome):
@@ -226,21 +214,3 @@ def _saved(trained, chain, validation):
         tensors = _whole(chain.setting, outcome)
         save_lora(path, tensors, validation.recipe(stage), overwrite=True)
         yield f"the student of {stage.name} is in {path}"
-
-
-def _lines(trained):
-    for stage, outcome, _ in trained:
-        if len(trained) > 1:
-            yield f"{stage.name}:"
-        yield f"the student of iteration {outcome.iteration} is kept"
-        if outcome.is_stopped:
-            yield "stopped before its time, since the seeds of a prompt became one picture"
-        for iteration, meters in outcome.meters.items():
-            yield f"iteration {iteration}: {_measured(meters)}"
-        yield from warnings(outcome.meters[outcome.iteration])
-
-
-def _measured(meters):
-    varied = "-" if meters.diversity is None else f"{meters.diversity:.3f}"
-    detail = "-" if meters.detail_ratio is None else f"{meters.detail_ratio:.3f}"
-    return f"error {meters.paired_error:.4f}, detail {detail}, variety of seeds {varied}"

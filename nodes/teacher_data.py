@@ -1,31 +1,31 @@
 """The node that has the teacher draw what its student is trained on."""
 
-import shutil
-from pathlib import Path
-
-import torch
 from comfy_api.latest import io
 
-from ..distill.guidance import draw_scales
-from ..distill.plan import GB, Disk, Plan, check
 from ..distill.shards import lost
-from ..distill.trajectories import Request, make, missing
+from ..distill.trajectories import make, missing
+from .data_inputs import (
+    cfg_input,
+    cfg_max_input,
+    data_outputs,
+    if_distilled_input,
+    seed_input,
+    steps_input,
+    where_inputs,
+)
+from .data_order import DataOrder, check_disk
 from .host import files, texts
 from .host.encoding import latent_shape
 from .host.progress import Progress
-from .host.sampling import sampling_of
 from .host.training import network_of
-from .known import STOP, WARN
 from .prompts import FOLDER
-from .schedules import sigmas_of
 from .schema import schema
-from .sockets import report_output
 from .teachers import check_teacher
-from .training_sockets import DataSocket, Prompts, PromptsSocket, TeacherData
+from .training_sockets import Prompts, PromptsSocket, TeacherData
 
 
 def make_data(
-    node, model, prompts: Prompts, latent_image, *, steps, cfg, cfg_max, seeds, seed, name, budget
+    node, model, prompts: Prompts, latent_image, order: DataOrder, *, seeds, pictures
 ) -> str:
     """Make a teacher's trajectories, or what is missing of them; returns a report.
 
@@ -33,53 +33,28 @@ def make_data(
         ValueError: something cannot be trained with, the folder holds something else, or there is
             too little disk.
     """
-    folder = files.run_folder("data", name)
-    shape = latent_shape(model, latent_image)
-    sigmas = sigmas_of(sampling_of(model), "trailing", steps)
-    scales = _scales(cfg, cfg_max, seeds * len(prompts.positive), seed)
-    _check_disk(folder, budget, len(prompts.positive), seeds, steps, shape)
+    shape, folder = latent_shape(model, latent_image), order.folder
+    rows = _rows(len(prompts.positive), seeds, pictures)
+    counted = ("pictures", len(rows), 1) if pictures else ("prompts", len(prompts.positive), seeds)
+    check_disk(order, *counted, shape)
     with network_of(model, prompts.positive, prompts.negative) as network:
-        request = Request(
-            teacher=network.fingerprint,
-            process=network.process.name,
-            sigmas=tuple(sigmas),
-            cfg_scales=scales,
-            shape=shape,
-            rows=tuple(row for row in range(network.rows) for _ in range(seeds)),
-            seeds=tuple((seed + k) % 2**64 for k in range(seeds * network.rows)),
-        )
-        progress = Progress(node, missing(request, folder) * steps)
+        request = order.request(model, network, shape, rows)
+        progress = Progress(node, missing(request, folder) * order.steps)
         made = make(network, request, folder, on_step=progress.advance)
-    size = request.bytes_on_disk() / GB
-    guidance = f"{cfg:g} to {cfg_max:g}" if cfg_max else f"{cfg:g}"
-    return (
-        f"{len(made)} trajectories of {len(prompts.positive)} prompts, {steps} steps at cfg "
-        f"{guidance}, {size:.3f} GB\nin {folder}\n"
-    )
+    of, left = len(set(rows)), len(prompts.positive) - len(set(rows))
+    rest = f"{left} further prompts are for methods tdm and dmd alone\n" if left else ""
+    return f"{len(made)} trajectories of {of} prompts, {order.described(request)}{rest}"
 
 
-def _scales(cfg, cfg_max, count, seed):
-    """The cfg of each trajectory: one, or each its own from a range."""
-    if not cfg_max:
-        return (cfg,) * count
-    if cfg_max <= cfg:
+def _rows(prompts, seeds, pictures):
+    """The prompt of each picture."""
+    most = prompts * seeds
+    if not 0 <= pictures <= most:
         raise ValueError(
-            f"cfg_max is {cfg_max:g} and cfg {cfg:g}; allowed is 0 for one cfg, or a number above "
-            "cfg: then students are told their guidance and know the range."
+            f"pictures is {pictures}, and {prompts} prompts with {seeds} seeds make {most}; "
+            f"allowed is 1 to {most}, or 0 for all of them."
         )
-    generator = torch.Generator().manual_seed(seed % 2**63)
-    return tuple(draw_scales(cfg, cfg_max, count, generator).tolist())
-
-
-def _check_disk(folder: Path, budget, prompts, seeds, steps, shape):
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free + _size_of(folder)
-    disk = Disk(free, round(budget * GB), 0, prompts, seeds, steps, shape)
-    check(Plan(prompts * seeds, 0.0, None, disk))
-
-
-def _size_of(folder):
-    return sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
+    return [row for row in range(prompts) for _ in range(seeds)][: pictures or most]
 
 
 class FewStepTeacherData(io.ComfyNode):
@@ -99,17 +74,12 @@ class FewStepTeacherData(io.ComfyNode):
             inputs=[
                 *_what_inputs(),
                 *_how_inputs(),
-                *_where_inputs(),
+                *where_inputs("teacher"),
                 if_distilled_input(),
-                _cfg_max_input(),
+                cfg_max_input(),
+                _pictures_input(),
             ],
-            outputs=[
-                DataSocket.Output(
-                    display_name="data",
-                    tooltip="Goes into Bake Guidance (FewStep) and Distill (FewStep).",
-                ),
-                report_output("How much was made, and where it lies."),
-            ],
+            outputs=data_outputs(),
         )
 
     @classmethod
@@ -119,14 +89,14 @@ class FewStepTeacherData(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, prompts, latent_image, *, name, budget_gb, if_distilled, cfg_max=0.0, **wanted
+        cls, model, prompts, latent_image, *, seeds, if_distilled, cfg_max=0.0, pictures=0, **given
     ) -> io.NodeOutput:
         check_teacher(model, if_distilled)
-        wanted["cfg_max"] = cfg_max
-        report = make_data(cls, model, prompts, latent_image, name=name, budget=budget_gb, **wanted)
-        steps = wanted["steps"]
+        order = DataOrder(cfg_max=cfg_max, **given)
+        which = {"seeds": seeds, "pictures": pictures}
+        report = make_data(cls, model, prompts, latent_image, order, **which)
         texts.show(cls, report)
-        return io.NodeOutput(TeacherData(files.run_folder("data", name), prompts, steps), report)
+        return io.NodeOutput(TeacherData(order.folder, prompts, order.steps), report)
 
 
 def _what_inputs():
@@ -141,24 +111,8 @@ def _what_inputs():
 
 def _how_inputs():
     return [
-        io.Int.Input(
-            "steps",
-            default=24,
-            min=2,
-            max=1000,
-            tooltip=(
-                "Of the teacher. Students have a divisor of it: 24 serves for 1, 2, 3, 4, "
-                "6, 8 and 12 steps."
-            ),
-        ),
-        io.Float.Input(
-            "cfg",
-            default=5.0,
-            min=1.0,
-            max=100.0,
-            step=0.1,
-            tooltip="The guidance that is baked in: the cfg you like best.",
-        ),
+        steps_input("Of the teacher."),
+        cfg_input(),
         io.Int.Input(
             "seeds",
             default=1,
@@ -166,57 +120,19 @@ def _how_inputs():
             max=1000,
             tooltip="Pictures of each prompt; with 2, variety can be measured.",
         ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=0xFFFFFFFFFFFFFFFF,
-            tooltip="Of the first picture; every further one has the next.",
-        ),
+        seed_input("Of the first picture; every further one has the next."),
     ]
 
 
-def _cfg_max_input():
-    return io.Float.Input(
-        "cfg_max",
+def _pictures_input():
+    return io.Int.Input(
+        "pictures",
         optional=True,
-        default=0.0,
-        min=0.0,
-        max=100.0,
-        step=0.1,
+        default=0,
+        min=0,
+        max=10000000,
         tooltip=(
-            "0 bakes in the one cfg. Above cfg, each picture has its own between the two, and "
-            "students are told theirs: the cfg can then be chosen in use, without its cost. "
-            "For UNets such as SD 1.5's and SDXL's."
-        ),
-    )
-
-
-def _where_inputs():
-    return [
-        io.String.Input(
-            "name",
-            default="teacher",
-            tooltip="Of the folder in ComfyUI's output/fewstep/data that it is kept in.",
-        ),
-        io.Float.Input(
-            "budget_gb",
-            default=5.0,
-            min=0.001,
-            max=100000.0,
-            step=0.1,
-            tooltip="The most that it may take on disk; asked before the first step.",
-        ),
-    ]
-
-
-def if_distilled_input():
-    return io.Combo.Input(
-        "if_distilled",
-        options=[STOP, WARN],
-        default=STOP,
-        tooltip=(
-            "What happens where model is distilled already (Turbo, schnell, Lightning, klein). "
-            "stop: an error that says why. warn: it goes on."
+            "How many pictures the teacher draws; 0 is all. With fewer, methods tdm and dmd learn "
+            "from the other prompts too, from noise alone; all other methods leave them out."
         ),
     )

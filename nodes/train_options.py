@@ -3,10 +3,12 @@
 from comfy_api.latest import io
 
 from ..distill.optimizer import OPTIMIZERS
+from ..distill.train_options import TrainOptions
 from ..distill.training import Options
+from .data_inputs import seed_input
 from .prompts import FOLDER
 from .schema import check_choice, schema
-from .training_sockets import OptionsSocket, TrainOptions
+from .training_sockets import OptionsSocket
 
 DEFAULTS = TrainOptions(Options(validate_every=250))
 
@@ -110,7 +112,7 @@ def _running_inputs():
             default=DEFAULTS.is_checkpointed,
             tooltip="Computes blocks twice instead of keeping them: much less memory.",
         ),
-        _int("seed", run.seed, 0, 2**63 - 1, "Equal seeds give equal students on a CPU."),
+        seed_input("Equal seeds give equal students on a CPU.", 2**63 - 1),
         _int(
             "checkpoint_every",
             run.checkpoint_every,

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 
-from ..distill.training import Options
-
 PromptsSocket = io.Custom("FEWSTEP_PROMPTS")
 DataSocket = io.Custom("FEWSTEP_DATA")
 OptionsSocket = io.Custom("FEWSTEP_OPTIONS")
@@ -29,16 +27,3 @@ class TeacherData(NamedTuple):
     prompts: Prompts
     # of the teacher
     steps: int
-
-
-class TrainOptions(NamedTuple):
-    """What FewStepTrainOptions sets."""
-
-    run: Options
-    rank: int = 64
-    lora_alpha: float = 64.0
-    # patterns, see distill.targets.choose
-    layers: str = ""
-    is_checkpointed: bool = True
-    # pictures made at every validation
-    pictures: int = 4

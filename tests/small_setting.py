@@ -13,7 +13,9 @@ CFG = 2.5
 RANGE = (1.0, 4.0, 2.0, 6.5, 3.0, 5.0, 1.5, 7.0)
 
 
-def small_setting(process, folder, cfg_scales=(CFG,) * 8, layers=""):
+def small_setting(
+    process, folder, cfg_scales=(CFG,) * 8, layers="", rows=(0, 1, 2, 3, 4, 0, 1, 2), held_out=0
+):
     network = SmallNetwork(process, layers, is_told=len(set(cfg_scales)) > 1)
     wanted = Request(
         teacher=network.fingerprint,
@@ -21,17 +23,22 @@ def small_setting(process, folder, cfg_scales=(CFG,) * 8, layers=""):
         sigmas=SIGMAS[process.name],
         cfg_scales=cfg_scales,
         shape=SHAPE,
-        rows=(0, 1, 2, 3, 4, 0, 1, 2),
+        rows=rows,
         seeds=tuple(range(8)),
         dtype="float32",
     )
-    return Setting(network, make(network, wanted, folder), 2, 2.0, seed=0)
+    setting = Setting(network, make(network, wanted, folder), 2, 2.0, seed=0)
+    return setting._replace(held_out=held_out) if held_out else setting
+
+
+def predicted(setting, index, x, sigma, *changes):
+    """x0 estimates with and without the condition, asked one after the other."""
+    return predicted_for(setting, setting.data.rows[index], x, sigma, *changes)
 
 
 @torch.no_grad()
-def predicted(setting, index, x, sigma, *changes):
-    """x0 estimates with and without the condition, asked one after the other."""
-    rows = setting.data.rows[index]
+def predicted_for(setting, rows, x, sigma, *changes):
+    """The same for rows of conditions."""
     cond = denoiser(setting.network, rows, *changes)(x, sigma)
     uncond = denoiser(setting.network, torch.full_like(rows, NEGATIVE), *changes)(x, sigma)
     return cond, uncond

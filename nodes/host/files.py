@@ -1,5 +1,6 @@
 """Where the user's files lie, and what the user has set."""
 
+import hashlib
 import json
 import logging
 import re
@@ -49,8 +50,11 @@ def stamp(name: str, folders: tuple[str, ...]) -> str:
     return f"{path} {found.st_size} {found.st_mtime_ns}"
 
 
-def input_path(name: str) -> Path:
-    """A file of ComfyUI's input folder, by its name there.
+def input_path(name: str, what: str = "file") -> Path:
+    """A file or folder of ComfyUI's input folder, by its name there.
+
+    Args:
+        what: the input of the node, "file" or "folder".
 
     Raises:
         ValueError: no name is given, or it leads out of the folder.
@@ -59,8 +63,8 @@ def input_path(name: str) -> Path:
     path = (folder / name).resolve()
     if not name or folder not in path.parents:
         raise ValueError(
-            f"file is {name!r}; allowed is the name of a file in ComfyUI's input folder. Put it "
-            "there and write its name."
+            f"{what} is {name!r}; allowed is the name of a {what} in ComfyUI's input folder. Put "
+            "it there and write its name."
         )
     return path
 
@@ -68,8 +72,17 @@ def input_path(name: str) -> Path:
 def input_stamp(name: str) -> str:
     """Changes whenever this file of the input folder does; empty where there is none."""
     path = Path(folder_paths.get_input_directory()) / name
-    if not path.is_file():
-        return ""
+    return _state(path) if path.is_file() else ""
+
+
+def input_folder_stamp(name: str) -> str:
+    """Changes whenever a file in this folder of the input folder does; empty where it has none."""
+    path = Path(folder_paths.get_input_directory()) / name
+    inside = sorted(path.iterdir()) if name and path.is_dir() else ()
+    return "".join(f" {one.name} {_state(one)}" for one in inside if one.is_file())
+
+
+def _state(path):
     found = path.stat()
     return f"{found.st_size} {found.st_mtime_ns}"
 
@@ -122,6 +135,16 @@ def hashed(path: Path) -> str:
         bar.update_absolute(done)
 
     return sha256_of(path, own_folder(), on_read)
+
+
+def content(paths: list[Path]) -> str:
+    """Equal for files of equal bytes in one order; shows progress and stops at Cancel."""
+    bar, digest = comfy.utils.ProgressBar(len(paths)), hashlib.sha256()
+    for path in paths:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        bar.update(1)
+    return digest.hexdigest()
 
 
 def own_folder() -> Path:

@@ -144,15 +144,20 @@ def _in_training():
 def _fingerprint(network, rows):
     """Equal for equal weights, schedule and conditions; of a large weight a part is read."""
     digest = hashlib.sha256()
-    for name, weight in network.diffusion_model.state_dict().items():
-        stride = max(weight.numel() // SAMPLES, 1)
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(_bytes(weight.reshape(-1)[::stride]))
+    add_weights(digest, network.diffusion_model)
     for level in (0.1, 0.5, 0.9):
         digest.update(f"{float(network.model_sampling.percent_to_sigma(level)):.6g}".encode())
     for tensor in rows.tensors():
         digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def add_weights(digest, module: nn.Module) -> None:
+    """Have a digest know the weights of a module; of a large one a part is read."""
+    for name, weight in module.state_dict().items():
+        stride = max(weight.numel() // SAMPLES, 1)
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+        digest.update(_bytes(weight.reshape(-1)[::stride]))
 
 
 def _bytes(tensor):

@@ -146,6 +146,8 @@ def test_pcm_lands_at_the_students_next_level_and_asks_no_teacher(setting):
             cond, _ = predicted(setting, index, x_next, torch.tensor(after), method.average)
             wanted = cond + sigmas[edge] / after * (x_next - cond)
         torch.testing.assert_close(found, huber(made - wanted), rtol=1e-3, atol=1e-6)
+    drawn = method.draw(torch.Generator().manual_seed(0), 200)
+    assert set(drawn.level.tolist()) == set(range(6)) and set(drawn.index.tolist()) == set(range(8))
     setting.network.passes.clear()
     loss_of(method, method.draw(GENERATOR, 20))
     assert all(NEGATIVE not in rows for _, rows in setting.network.passes)

@@ -80,6 +80,18 @@ def test_what_a_stage_hands_on_is_the_student_that_its_meters_chose(setting, tmp
     assert not any(p.requires_grad for p in first.outcome.lora.parameters())
 
 
+@pytest.mark.parametrize(("is_paired", "kept"), [(True, 2), (False, 1)])
+def test_a_chain_says_whether_students_are_judged_by_the_teachers_picture_of_each_seed(
+    setting, tmp_path, is_paired, kept
+):
+    # the first is right in the mean, and the second nearer to each picture
+    meters = iter([Meters((0.0,), (1.0,), 1.0, 1.0, 0.5), Meters((0.5,), (1.0,), 1.0, 1.0, 0.1)])
+    options = OPTIONS._replace(iterations=2, validate_every=1)
+    chain = chain_of(setting, tmp_path, "segments", 2, options=options, is_paired=is_paired)
+    (part,) = train(chain, validate=lambda stage, lora: next(meters))
+    assert part.outcome.iteration == kept
+
+
 def test_a_chain_of_something_else_is_refused_before_it_begins(setting, tmp_path):
     train(chain_of(setting, tmp_path))
     other = chain_of(setting, tmp_path, about={"method": "other"})

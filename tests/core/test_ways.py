@@ -26,6 +26,20 @@ def test_every_way_leads_to_a_student(setting, name):
     assert method.turns[-1].learner is method.student
 
 
+@pytest.mark.parametrize("name", list(WAYS))
+def test_what_a_way_begins_with_and_draws_hangs_on_its_seeds_alone(setting, name):
+    def drawn(of_torch):
+        torch.manual_seed(of_torch)
+        before = torch.get_rng_state()
+        method = WAYS[name].stages(setting.data, 2)[0].begin(setting, None)
+        batch = method.draw(torch.Generator().manual_seed(3), 5)
+        assert torch.equal(torch.get_rng_state(), before)
+        return [*batch, *(p for turn in method.turns for p in turn.learner.parameters())]
+
+    for one, other in zip(drawn(1), drawn(2), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("name", "steps", "stages"),
     [
@@ -42,6 +56,14 @@ def test_stages_say_how_many_passes_their_students_serve_for(tmp_path, name, ste
     data = small_setting(VE, tmp_path).data
     found = WAYS[name].stages(data, steps)
     assert [(stage.steps, stage.counts) for stage in found] == stages
+
+
+@pytest.mark.parametrize(
+    ("passes", "counts"), [(24, (10, 24)), (11, (10, 11)), (10, (10,)), (4, (4,))]
+)
+def test_a_baked_guidance_serves_for_the_teachers_steps_down_to_ten(passes, counts):
+    (stage,) = WAYS["guidance"].stages_of(passes, passes)
+    assert (stage.steps, stage.counts) == (passes, counts)
 
 
 def test_each_stage_of_progressive_begins_where_the_one_before_ended(setting):
@@ -63,4 +85,8 @@ def test_students_that_make_their_own_pictures_are_not_judged_by_the_teachers_se
     unpaired = {name for name, way in WAYS.items() if not way.is_paired}
     assert unpaired == {"lcm", "tcd", "ict", *EXPERIMENTAL}
     assert {name for name, way in WAYS.items() if way.is_on_lcm_grid} == {"lcm", "tcd", "ict"}
+    assert {name for name, way in WAYS.items() if not way.needs_pictures} == {"tdm", "dmd"}
+    assert all(way.name == name for name, way in WAYS.items())
+    assert {way.family for way in WAYS.values() if way.name != "guidance"} == {"fewstep"}
+    assert WAYS["guidance"].family == "guidance"
     assert "guidance" not in STEPS and set(EXPERIMENTAL) < set(STEPS)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from fewstep.distill.train_options import TrainOptions
 from fewstep.distill.training import Options
 from fewstep.distill.ways import GUIDANCE, STEPS
-from fewstep.headless.config import DEMO, Data, Method, Model, Output, Prompts, Train
+from fewstep.headless.config import DEMO, Data, Method, Model, Output, Prompts
 from fewstep.headless.config_file import read_config
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "training.toml"
@@ -236,7 +237,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_the_shipped_example_names_every_key():
     read_config(EXAMPLE, (GUIDANCE,))
     words = EXAMPLE.read_text(encoding="utf-8")
-    for section in (Model, Prompts, Data, Train, Options, Method, Output):
+    for section in (Model, Prompts, Data, TrainOptions, Options, Method, Output):
         for key in section._fields:
             written = {"is_sharded": "shard", "is_checkpointed": "checkpointing"}.get(key, key)
             assert f"{written} = " in words or key == "run", key

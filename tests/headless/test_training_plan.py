@@ -6,12 +6,12 @@ import pytest
 import torch
 from small_network import SHAPE, SmallNetwork
 
+from fewstep.distill.chain_plan import plan_of, trials
 from fewstep.distill.setting import Setting, begin
 from fewstep.distill.stages import Chain
 from fewstep.distill.training import Method, Options, Training, Turn
 from fewstep.distill.trajectories import Request, make
 from fewstep.distill.ways import WAYS
-from fewstep.headless.plan import planned
 from fewstep.headless.trial import measured
 
 
@@ -44,8 +44,8 @@ def test_a_later_stage_is_tried_with_the_student_of_the_first(setting, tmp_path)
     stages = [watched(stage) for stage in WAYS["progressive"].stages(setting.data, 1)]
     stages.append(stages[-1]._replace(name="again"))
     chain = Chain(stages, setting, Options(iterations=10, batch=2), tmp_path / "run", {})
-    text = planned(chain, 27)
-    assert text.startswith("27 iterations at ") and "disk" in text
+    plan = plan_of(chain, trials(chain), 27, measured)
+    assert plan.iterations == 27 and plan.memory is None and plan.disk.other > 0
     assert [steps for steps, _ in seen] == [2, 1]
     assert seen[0][1] is None and seen[1][1] is not None
     assert not (tmp_path / "run").exists()

@@ -24,6 +24,7 @@ IDS = {
     "FewStepSamplerEuler",
     "FewStepPrompts",
     "FewStepTeacherData",
+    "FewStepPictureData",
     "FewStepTrainOptions",
     "FewStepBakeGuidance",
     "FewStepDistill",

@@ -193,6 +193,18 @@ def test_a_folder_of_other_data_is_refused(host, data, teacher):
         graph.teacher_data(teacher[0], data.prompts, cfg=5.0)
 
 
+def test_a_checkpoint_of_the_teachers_data_says_what_it_did_before_there_were_pictures(
+    output, data, teacher
+):
+    from host import training_graph as graph
+
+    graph.bake(teacher[0], data)
+    path = output / "fewstep" / "runs" / "student" / "checkpoint.safetensors"
+    with safe_open(path, "pt") as file:
+        run = json.loads(file.metadata()["fewstep.checkpoint"])["run"]
+    assert run["teacher"] and not {"source", "content"} & set(run)
+
+
 def test_data_that_has_gone_or_is_damaged_is_refused(host, data, teacher):
     from host import training_graph as graph
 
@@ -507,3 +519,80 @@ def test_a_range_of_cfg_is_refused_where_it_is_none(output, teacher):
     words = graph.prompts(clip=teacher[1])
     with pytest.raises(ValueError, match="cfg_max is 3 and cfg 4; allowed is 0 for one cfg"):
         graph.teacher_data(teacher[0], words, cfg=4.0, cfg_max=3.0)
+
+
+def test_a_part_of_the_pictures_is_the_first_of_all_of_them(output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.distill.shards import Shards
+    from fewstep.distill.trajectories import KIND
+
+    words = graph.prompts("a red circle\na small green square\na blue star", clip=teacher[1])
+    whole, part = (
+        Shards.opened(
+            graph.teacher_data(teacher[0], words, seeds=2, name=name, **some).folder, KIND
+        )
+        for name, some in (("whole", {}), ("part", {"pictures": 3}))
+    )
+    assert part.request["rows"] == [0, 0, 1] and whole.request["rows"] == [0, 0, 1, 1, 2, 2]
+    assert part.request["seeds"] == whole.request["seeds"][:3]
+    # in the batches of the whole, numbers round otherwise
+    for one, other in zip(part.tensors("path"), whole.tensors("path"), strict=False):
+        torch.testing.assert_close(one.float(), other.float(), rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("method", "unused"), [("guidance", True), ("segments", True), ("tdm", False), ("dmd", False)]
+)
+def test_prompts_without_a_picture_are_told_where_the_method_leaves_them_out(
+    output, teacher, method, unused
+):
+    from host import training_graph as graph
+
+    words = graph.prompts("a red circle\na green square\na blue star", clip=teacher[1])
+    data = graph.teacher_data(teacher[0], words, pictures=1)
+    if method == "guidance":
+        report = graph.bake(teacher[0], data)[3]
+    else:
+        report = graph.distill(teacher[0], data, method)[3]
+    assert ("2 of 3 prompts were not trained with: the data has no pictures" in report) == unused
+
+
+def test_teacher_data_says_how_many_prompts_it_has_no_pictures_of(output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.nodes.teacher_data import FewStepTeacherData
+
+    words = graph.prompts("a red circle\na green square\na blue star", clip=teacher[1])
+    given = {"seeds": 2, "steps": 4, "cfg": 4.0, "seed": 5, "budget_gb": 1.0}
+    given |= {"if_distilled": "stop"}
+    ask = lambda **more: FewStepTeacherData.execute(
+        teacher[0], words, graph.LATENT, **(given | more)
+    )[1]
+    report = ask(name="part", pictures=3)
+    assert report.startswith("3 trajectories of 2 prompts, 4 steps at cfg 4, ")
+    assert report.endswith("\n1 further prompts are for methods tdm and dmd alone\n")
+    for some in ({}, {"pictures": 0}, {"pictures": 6}):
+        report = ask(name="whole", **some)
+        assert report.startswith("6 trajectories of 3 prompts, ") and "further" not in report
+
+
+@pytest.mark.parametrize("pictures", [-1, 5])
+def test_more_pictures_than_prompts_and_seeds_make_are_refused(output, teacher, pictures):
+    from host import training_graph as graph
+
+    words = graph.prompts("a red circle\na green square", clip=teacher[1])
+    said = f"pictures is {pictures}, and 2 prompts with 2 seeds make 4; allowed is 1 to 4, or 0"
+    with pytest.raises(ValueError, match=said):
+        graph.teacher_data(teacher[0], words, seeds=2, pictures=pictures)
+
+
+def test_more_pictures_than_the_budget_are_told_how_many_fit(output, teacher):
+    from host import training_graph as graph
+
+    # 9 states and predictions of 4 x 16 x 16 halves are 18 432 bytes a picture
+    words = graph.prompts("a red circle\na green square", clip=teacher[1])
+    with pytest.raises(ValueError, match="Set pictures to 2, or set steps to 3, or set the disk"):
+        graph.teacher_data(teacher[0], words, seeds=2, pictures=3, budget_gb=0.00005)
+    with pytest.raises(ValueError, match="Set prompts to 1, or set steps to 2, or set the disk"):
+        graph.teacher_data(teacher[0], words, seeds=2, budget_gb=0.00005)

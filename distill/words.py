@@ -1,12 +1,10 @@
-"""What is left of a training besides its LoRA: a report and the loss of every iteration."""
+"""What came of a training, in words for people."""
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 
-from ..distill.meters import Meters
-from ..distill.remedies import warnings
-from ..distill.stages import Trained
+from .meters import Meters
+from .remedies import warnings
+from .stages import Trained
 
 
 def lines_of(trained: list[Trained]) -> Iterator[str]:
@@ -28,14 +26,3 @@ def said(meters: Meters) -> str:
     varied = "-" if meters.diversity is None else f"{meters.diversity:.3f}"
     detail = "-" if meters.detail_ratio is None else f"{meters.detail_ratio:.3f}"
     return f"error {meters.paired_error:.4f}, detail {detail}, variety of seeds {varied}"
-
-
-def write_losses(path: Path, trained: list[Trained]) -> None:
-    """A CSV file with a row for each iteration of each stage, and a column for each learner."""
-    names = list(dict.fromkeys(name for part in trained for name in part.losses))
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["stage", "iteration", *names])
-        for stage, _, losses in trained:
-            rows = zip(*(losses.get(name, []) for name in names), strict=False)
-            writer.writerows([stage.name, i, *row] for i, row in enumerate(rows, 1))

@@ -1,0 +1,47 @@
+"""The plan of a chain of stages, from iterations of it that are thrown away."""
+
+import shutil
+
+from . import checkpoint
+from .plan import Disk, Plan, check
+from .stages import Chain
+from .training import Training
+
+
+def trials(chain: Chain) -> list[Training]:
+    """Trainings to throw away: of the first stage, and of the second, which all others are like.
+
+    What a training cannot have is refused here, before its first pass.
+
+    Raises:
+        ValueError: as of `Training` and of the stages' methods.
+    """
+    found, before = [], None
+    for stage in chain.stages[:2]:
+        found.append(Training(stage.begin(chain.setting, before), chain.options, chain.share))
+        before = found[-1].method.average
+    return found
+
+
+def plan_of(chain: Chain, trials: list[Training], left: int, measured) -> Plan:
+    """Time, memory and disk of the iterations that are left.
+
+    Args:
+        trials: of this chain.
+        measured: (training, device) -> seconds of an iteration and Memory, or None for that.
+
+    Raises:
+        ValueError: memory or disk will not do; says what would.
+    """
+    device, count = chain.setting.network.device, len(chain.stages)
+    found = [measured(training, device) for training in trials]
+    seconds, memories = zip(*found, strict=True)
+    pace = (seconds[0] + seconds[-1] * (count - 1)) / count
+    memory = max(memories, key=lambda memory: memory.needed) if memories[0] else None
+    there = next(path for path in (chain.folder, *chain.folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    # a checkpoint is replaced by a whole one
+    disk = Disk(free, free, other=(count + 1) * max(map(checkpoint.size, trials)))
+    plan = Plan(left, pace, memory, disk)
+    check(plan)
+    return plan
