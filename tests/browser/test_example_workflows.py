@@ -4,17 +4,18 @@ The models that a workflow names are not on the test's server. The frontend mark
 counts them in a message; nothing else may be wrong.
 """
 
+import json
 from pathlib import Path
 
 import pytest
 from browser import frontend
 
-NAMES = sorted(
-    path.stem for path in (Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json")
-)
+FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # one of ours in it, where that is not Sample
 OUR_NODE = {
     "cache": "FewStepCache",
+    "distill": "FewStepDistill",
     "fewstep_demo": "FewStepDemoModel",
     "guider_first_step_cfg": "FewStepGuider",
 }
@@ -30,6 +31,10 @@ WRONG = r"""() => window.app.graph.nodes
 CUT_OFF = """() => window.app.graph.nodes
     .filter(node => node.type !== "Note" && node.computeSize()[1] > node.size[1] + 1)
     .map(node => node.type)"""
+# what widgets hold, by node; a page that has a widget more or less reads all behind it wrongly
+VALUES = """() => Object.fromEntries(window.app.graph.serialize().nodes
+    .filter(node => node.widgets_values?.length)
+    .map(node => [node.id, node.widgets_values]))"""
 DIALOGS = """() => [...document.querySelectorAll("[role=dialog]")].map(one => one.innerText)"""
 # the frontend lays the graph out and looks for its files for a while after the nodes are there
 SETTLED = 3_000  # milliseconds
@@ -44,4 +49,8 @@ def test_it_opens_with_all_nodes_and_lacks_nothing_but_files(page, server, name)
     assert page.evaluate(WRONG) == []
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate(DIALOGS) == []
+    saved = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    values = {str(node["id"]): node.get("widgets_values") for node in saved["nodes"]}
+    shown = page.evaluate(VALUES)
+    assert shown == {number: values[number] for number in shown}
     assert page.trouble == []
