@@ -29,47 +29,29 @@ class Draw(NamedTuple):
     sigma: torch.Tensor  # [B, 1, ...] levels, in the process's unit
 
 
-def matching_loss(generated, fake_score, teacher, draw, *, process):
+def decoupled_matching_loss(
+    generated, fake_score, cond, uncond, cfg_scale, matching, augmentation, *, process
+):
     """0.5 |generated - wanted|^2, whose gradient is (fake - real) / mean |generated - real|.
 
     Equation 7 of arXiv:2311.18828 with the weight of its algorithm 2, which leaves out the alpha
-    of equation 8.
+    of equation 8; guidance, a part of real, is looked at in a noise and at a level of its own: Liu
+    et al., "Decoupled DMD", arXiv:2511.22677, equation 8. The paper found best, for a student that
+    starts from level sigma, guidance at levels below sigma and matching at all levels. Equal draws
+    make this plain matching with the guided teacher.
 
     Args:
         generated: [B, C, ...] x0 estimate of the student; it alone is given a gradient.
         fake_score: (x, sigma) -> x0 estimate, for what the student makes.
-        teacher: (x, sigma) -> guided x0 estimate.
-        draw: noise and level at which the two are compared.
         process: VE or FLOW.
-
-    Returns:
-        [B] loss of each sample, the mean over its elements, whose number the gradient is therefore
-        divided by. Its value says nothing of progress.
-    """
-    with torch.no_grad():
-        x = process.mix(generated, draw.noise, draw.sigma)
-        real, fake = exact(teacher(x, draw.sigma)), exact(fake_score(x, draw.sigma))
-    return _pull(generated, real, fake)
-
-
-def decoupled_matching_loss(
-    generated, fake_score, cond, uncond, cfg_scale, matching, augmentation, *, process
-):
-    """The matching loss with guidance looked at in a noise and at a level of its own.
-
-    Liu et al., "Decoupled DMD", arXiv:2511.22677, equation 8. The paper found best, for a student
-    that starts from level sigma, guidance at levels below sigma and matching at all levels. Equal
-    draws make this `matching_loss` with the guided teacher.
-
-    Args:
-        generated, fake_score, process: as `matching_loss`.
         cond, uncond: (x, sigma) -> the teacher's x0 estimates with and without the condition.
         cfg_scale: of the teacher; 1 is no guidance.
         matching: noise and level at which cond is compared with fake_score.
         augmentation: noise and level at which cond is compared with uncond.
 
     Returns:
-        [B] loss of each sample.
+        [B] loss of each sample, the mean over its elements, whose number the gradient is therefore
+        divided by. Its value says nothing of progress.
     """
     with torch.no_grad():
         x = process.mix(generated, matching.noise, matching.sigma)

@@ -1,9 +1,10 @@
 import pytest
 import torch
 from oracles import gaussian
+from plain_matching import matching_loss
 
 from fewstep.diffusion.process import FLOW, VE
-from fewstep.distill.matching import Draw, decoupled_matching_loss, guidance_push, matching_loss
+from fewstep.distill.matching import Draw, decoupled_matching_loss, guidance_push
 
 GAUSSIAN = {VE: gaussian.ve, FLOW: gaussian.rectified_flow}
 STD, CFG, MEAN_C, MEAN_U = 0.5, 3.0, 0.8, -0.3

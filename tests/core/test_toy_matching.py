@@ -5,11 +5,12 @@ import copy
 import pytest
 import torch
 from oracles.mixture import ring
+from plain_matching import matching_loss
 from toy_network import Denoiser
 
 from fewstep.diffusion.process import FLOW
 from fewstep.distill.fake_score import fake_score_loss
-from fewstep.distill.matching import Draw, level_between, matching_loss
+from fewstep.distill.matching import Draw, level_between
 from fewstep.distill.pace import pace, set_learning_rate
 from fewstep.distill.trajectory_matching import roll_out, trajectory_matching_loss
 from fewstep.samplers.ode import sample_euler
