@@ -17,6 +17,8 @@ SHIPPED = Path(__file__).parent / "prompts" / "general.txt"
 MOST_BYTES = 20_000_000
 # characters; no text encoder reads as far, so a longer prompt is a slip
 MOST_CHARACTERS = 5000
+# what files call a negative prompt
+NEGATIVES = ("negative", "negative_prompt")
 FORM = '{"prompt": "...", "negative": "..."}'
 
 
@@ -34,7 +36,7 @@ def read_prompts(path: Path | str) -> list[Prompt]:
         path: a UTF-8 text of at most 20 MB, with any line ends, that ends in
             .txt: one prompt a line; blank lines and lines that start with # are skipped.
             .csv: commas between columns; the first row names a column prompt, perhaps one
-                negative, and others, which are not read.
+                negative or negative_prompt, and others, which are not read.
             .jsonl: one object a line, {"prompt": "...", "negative": "..."}; negative may be left
                 out, and other keys are not read.
 
@@ -188,12 +190,12 @@ def _csv(text):
                 "that holds commas.",
             )
         row = dict(zip(columns, cells, strict=False))
-        yield number, row.get("prompt", ""), row.get("negative")
+        yield number, row.get("prompt", ""), _negative(row)
 
 
 def _columns(number, cells):
     columns = [cell.strip().lower() for cell in cells]
-    if columns.count("prompt") != 1 or columns.count("negative") > 1:
+    if columns.count("prompt") != 1 or sum(map(columns.count, NEGATIVES)) > 1:
         raise _Wrong(
             number,
             f"the columns are {reprlib.repr(columns)}. Name one of them prompt, at most one "
@@ -232,7 +234,14 @@ def _jsonl(text):
             raise _Wrong(number, f"is {reprlib.repr(entry)}, no object. Write {FORM}.")
         if "prompt" not in entry:
             raise _Wrong(number, f'has no "prompt". Write {FORM}.')
-        yield number, entry["prompt"], entry.get("negative")
+        if all(name in entry for name in NEGATIVES):
+            raise _Wrong(number, f"has both {' and '.join(NEGATIVES)}. Write one of them, {FORM}.")
+        yield number, entry["prompt"], _negative(entry)
+
+
+def _negative(row):
+    """What a row has under either name; None where it has neither."""
+    return next((row[name] for name in NEGATIVES if name in row), None)
 
 
 def _lines(text):

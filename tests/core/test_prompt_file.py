@@ -199,3 +199,17 @@ def test_take_says_how_many_prompts_there_are(count):
     told = f"^count is {count}, and there are 3 prompts. Choose 1 to 3, or 0 for all.$"
     with pytest.raises(ValueError, match=told):
         take([Prompt("a")] * 3, count)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        ("csv", "negative_prompt,prompt\nblurry,a cat\n,a dog\n"),
+        (
+            "jsonl",
+            '{"prompt": "a cat", "negative_prompt": "blurry"}\n{"prompt": "a dog"}\n',
+        ),
+    ],
+)
+def test_a_negative_may_go_by_its_longer_name(tmp_path, ending, content):
+    assert read(tmp_path, f"mine.{ending}", content) == [("a cat", "blurry"), ("a dog", None)]

@@ -230,3 +230,12 @@ def test_a_file_above_20_megabytes_is_refused_unread(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+def test_a_negative_under_both_names_is_refused(tmp_path):
+    line = '{"prompt": "a", "negative": "b", "negative_prompt": "c"}'
+    told = ", line 1: has both negative and negative_prompt. Write one of them, "
+    with pytest.raises(ValueError, match=re.escape(told)):
+        read(tmp_path, "mine.jsonl", line)
+    with pytest.raises(ValueError, match="at most one negative"):
+        read(tmp_path, "mine.csv", "prompt,negative,negative_prompt\na,b,c\n")
