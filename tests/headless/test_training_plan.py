@@ -1,7 +1,5 @@
 """The plan of a training is made of trials that are like what will run."""
 
-import time
-
 import pytest
 import torch
 from small_network import SHAPE, SmallNetwork
@@ -64,16 +62,3 @@ def test_too_little_memory_is_said_before_the_run(setting):
 
     with pytest.raises(ValueError, match=r"one iteration does not fit .* Set \[train\] accumul"):
         measured(training(setting, loss), torch.device("cpu"))
-
-
-def test_the_second_iteration_is_timed_alone(setting):
-    calls = []
-
-    def loss(batch):
-        calls.append(batch)
-        if len(calls) == 1:
-            time.sleep(0.5)
-        return torch.zeros(2, requires_grad=True)
-
-    seconds, memory = measured(training(setting, loss), torch.device("cpu"))
-    assert len(calls) == 2 and seconds < 0.4 and memory is None
