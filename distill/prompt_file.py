@@ -105,6 +105,27 @@ class _Wrong(Exception):
     """The number of a line that is refused, and a sentence that says why and what to do."""
 
 
+def only_negative(prompts: Sequence[Prompt], negative: str, where: str) -> str:
+    """The one negative prompt of all.
+
+    Args:
+        negative: what a prompt without one of its own has.
+        where: negative and the prompts come from, for the error.
+
+    Raises:
+        ValueError: not all have the same.
+    """
+    wanted = {negative if prompt.negative is None else prompt.negative for prompt in prompts}
+    if negative:
+        wanted.add(negative)
+    if len(wanted) > 1:
+        raise ValueError(
+            f"prompts have {len(wanted)} different negatives, {where} together, and a student has "
+            "one negative prompt baked in. Use one for all."
+        )
+    return wanted.pop()
+
+
 def _check_file(path):
     allowed = ", ".join(READERS)
     if path.is_dir():

@@ -6,7 +6,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ..distill.prompt_file import Prompt, from_text, read_prompts, shipped, take
+from ..distill.prompt_file import (
+    Prompt,
+    from_text,
+    only_negative,
+    read_prompts,
+    shipped,
+    take,
+)
 from ..lora.save import save
 from .compare import demo_captions
 from .config import DEMO_CAPTIONS, FILE, TEXT, Prompts
@@ -35,15 +42,8 @@ def texts_of(prompts: list[Prompt], negative: str) -> list[str]:
     Raises:
         ValueError: not all prompts have one negative.
     """
-    wanted = {negative if prompt.negative is None else prompt.negative for prompt in prompts}
-    if negative:
-        wanted.add(negative)
-    if len(wanted) > 1:
-        raise ValueError(
-            f"[prompts] have {len(wanted)} different negatives, those of the file and negative "
-            "together, and a student has one negative prompt baked in. Use one for all."
-        )
-    return [*(prompt.text for prompt in prompts), *wanted]
+    where = "those of the file and [prompts] negative"
+    return [*(prompt.text for prompt in prompts), only_negative(prompts, negative, where)]
 
 
 def encoded(source: Source, texts: list[str], size, folder: Path, device, dtype) -> dict:

@@ -2,7 +2,14 @@
 
 from comfy_api.latest import io
 
-from ..distill.prompt_file import Prompt, from_text, read_prompts, shipped, take
+from ..distill.prompt_file import (
+    Prompt,
+    from_text,
+    only_negative,
+    read_prompts,
+    shipped,
+    take,
+)
 from .host import files, texts
 from .host.encoding import encode
 from .schema import check_choice, schema
@@ -32,16 +39,9 @@ def encoded(clip, prompts: list[Prompt], negative: str) -> Prompts:
     Raises:
         ValueError: not all prompts have one negative.
     """
-    wanted = {negative if prompt.negative is None else prompt.negative for prompt in prompts}
-    if negative:
-        wanted.add(negative)
-    if len(wanted) > 1:
-        raise ValueError(
-            f"prompts have {len(wanted)} different negatives, those of the file and that of the "
-            "node together, and a student has one negative prompt baked in. Use one for all."
-        )
     words = [prompt.text for prompt in prompts]
-    *positive, without = encode(clip, [*words, *wanted])
+    without = only_negative(prompts, negative, "those of the file and that of the node")
+    *positive, without = encode(clip, [*words, without])
     return Prompts(tuple(words), positive, without)
 
 

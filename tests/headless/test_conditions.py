@@ -75,7 +75,7 @@ def test_the_negative_stands_last_and_there_is_one():
     prompts = [Prompt("a"), Prompt("b", "blurry")]
     assert texts_of(prompts[:1], "") == ["a", ""]
     assert texts_of(prompts, "blurry") == ["a", "b", "blurry"]
-    with pytest.raises(ValueError, match=r"\[prompts\] have 2 different negatives"):
+    with pytest.raises(ValueError, match="prompts have 2 different negatives"):
         texts_of(prompts, "")
-    with pytest.raises(ValueError, match=r"\[prompts\] have 2 different negatives"):
+    with pytest.raises(ValueError, match="prompts have 2 different negatives"):
         texts_of(prompts[1:], "ugly")
