@@ -153,7 +153,7 @@ def test_a_saved_lora_carries_its_recipe_and_replaces_no_file(data, teacher, out
         told = json.loads(file.metadata()["fewstep.recipe"])
     assert told["family"] == "guidance" and told["steps"] == [4]
     assert told["schedule"] == {"spacing": "trailing"} and told["guidance"]["default"] == 1.0
-    assert len(losses["loss"]) == 4 and pictures.shape == (1, 128, 256, 3)
+    assert len(losses["loss"]) == 4 and pictures.shape == (1, 64, 128, 3)
     assert "4 iterations at" in report and "the student of iteration 4 is kept" in report
 
 
@@ -366,7 +366,7 @@ def test_more_data_than_the_budget_is_refused_before_a_pass(output, teacher):
     from host import training_graph as graph
 
     words = graph.prompts(clip=teacher[1])
-    with pytest.raises(ValueError, match="needs 0.02 GB of disk.*[Ss]et the disk budget to"):
+    with pytest.raises(ValueError, match="needs 0.01 GB of disk.*[Ss]et the disk budget to"):
         graph.teacher_data(teacher[0], words, seeds=1000, budget_gb=0.001)
     assert not (output / "fewstep").exists()
 
@@ -427,7 +427,7 @@ def test_a_student_of_any_method_is_saved_loaded_and_painted_with(output, data, 
     assert found.steps.default == steps
     positive = data.prompts.positive[0]
     latent = FewStepSample.execute(loaded, found, positive, graph.LATENT, 5, 1.0, 0.0)[0]
-    assert latent["samples"].isfinite().all() and latent["samples"].std() > 0.1
+    assert latent["samples"].isfinite().all() and latent["samples"].std() > 0.05
     assert "the student of iteration 4 is kept" in report
     assert len(losses["loss"]) == (8 if method == "progressive" else 4)
 
@@ -590,9 +590,9 @@ def test_more_pictures_than_prompts_and_seeds_make_are_refused(output, teacher, 
 def test_more_pictures_than_the_budget_are_told_how_many_fit(output, teacher):
     from host import training_graph as graph
 
-    # 9 states and predictions of 4 x 16 x 16 halves are 18 432 bytes a picture
+    # 9 states and predictions of 4 x 8 x 8 halves are 4 608 bytes a picture
     words = graph.prompts("a red circle\na green square", clip=teacher[1])
     with pytest.raises(ValueError, match="Set pictures to 2, or set steps to 3, or set the disk"):
-        graph.teacher_data(teacher[0], words, seeds=2, pictures=3, budget_gb=0.00005)
+        graph.teacher_data(teacher[0], words, seeds=2, pictures=3, budget_gb=0.0000125)
     with pytest.raises(ValueError, match="Set prompts to 1, or set steps to 2, or set the disk"):
-        graph.teacher_data(teacher[0], words, seeds=2, budget_gb=0.00005)
+        graph.teacher_data(teacher[0], words, seeds=2, budget_gb=0.0000125)
