@@ -4,6 +4,7 @@ import pytest
 import torch
 from small_network import SHAPE, SmallNetwork
 
+from fewstep.distill import checkpoint
 from fewstep.distill.chain_plan import plan_of, trials
 from fewstep.distill.setting import Setting, begin
 from fewstep.distill.stages import Chain
@@ -42,8 +43,12 @@ def test_a_later_stage_is_tried_with_the_student_of_the_first(setting, tmp_path)
     stages = [watched(stage) for stage in WAYS["progressive"].stages(setting.data, 1)]
     stages.append(stages[-1]._replace(name="again"))
     chain = Chain(stages, setting, Options(iterations=10, batch=2), tmp_path / "run", {})
-    plan = plan_of(chain, trials(chain), 27, measured)
-    assert plan.iterations == 27 and plan.memory is None and plan.disk.other > 0
+    tried, seconds = trials(chain), iter([1.0, 4.0])
+    plan = plan_of(chain, tried, 27, lambda training, device: (next(seconds), None))
+    # of three stages the first is one kind and the others another
+    assert plan.iterations == 27 and plan.memory is None and plan.seconds_per_iteration == 3.0
+    # a checkpoint of each, and the one that replaces another
+    assert plan.disk.other == 4 * max(map(checkpoint.size, tried))
     assert [steps for steps, _ in seen] == [2, 1]
     assert seen[0][1] is None and seen[1][1] is not None
     assert not (tmp_path / "run").exists()

@@ -55,6 +55,29 @@ def test_a_network_in_training_predicts_what_comfyui_samples_with(host, kind):
         torch.testing.assert_close(ours, seen[i], rtol=1e-4, atol=1e-4)
 
 
+def test_each_sample_of_a_batch_is_told_its_own_guidance(host):
+    from fewstep.guidance.embedded import COND_PROJ
+    from fewstep.nodes.host.training import network_of
+
+    positive, negative = words(host)
+    x, sigma, rows = inputs()
+    told = torch.tensor([1.5, 4.0, 7.0])
+    with (
+        network_of(host.tiny_model("eps"), positive, negative, is_told=True) as network,
+        torch.no_grad(),
+    ):
+        silent = network.denoise(x, sigma, rows)
+        assert torch.equal(network.denoise(x, sigma, rows, told), silent)
+        weight = network.hooks.layers[COND_PROJ].weight
+        weight.normal_(generator=torch.Generator().manual_seed(0))
+        together = network.denoise(x, sigma, rows, told)
+        for i in range(3):
+            one = slice(i, i + 1)
+            alone = network.denoise(x[one], sigma[one], rows[one], told[one])
+            torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-4)
+            assert not torch.equal(alone, silent[one])
+
+
 def test_each_row_of_a_batch_has_its_own_prompt(host):
     from fewstep.distill.network import NEGATIVE, denoiser
     from fewstep.nodes.host.training import network_of

@@ -502,7 +502,7 @@ def test_a_told_lora_shows_its_guidance_from_the_files_own_layer(ranged, output,
     from fewstep.nodes.save_lora import FewStepSaveLora
 
     model = teacher[0]
-    lora, _, recipe, *_ = graph.bake(model, ranged, "told", learning_rate=1e-2)
+    lora, _, recipe, *_ = graph.bake(model, ranged, "told", learning_rate=1e-2, lora_alpha=3.0)
     name = FewStepSaveLora.execute(lora, recipe, "told")[0]
     loaded = FewStepLoraLoader.execute(model, name, 0.5, 0, "stop")[0]
     projection = loaded.model_options["transformer_options"]["fewstep_cond_proj"]
@@ -596,3 +596,38 @@ def test_more_pictures_than_the_budget_are_told_how_many_fit(output, teacher):
         graph.teacher_data(teacher[0], words, seeds=2, pictures=3, budget_gb=0.0000125)
     with pytest.raises(ValueError, match="Set prompts to 1, or set steps to 2, or set the disk"):
         graph.teacher_data(teacher[0], words, seeds=2, budget_gb=0.0000125)
+
+
+def test_a_told_lora_goes_into_the_input_that_a_network_has_already(ranged, output, teacher):
+    from host import training_graph as graph
+
+    from fewstep.nodes.demo import FewStepDemoModel
+    from fewstep.nodes.loaders import FewStepLoraLoader
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    lora, _, recipe, *_ = graph.bake(teacher[0], ranged, "told")
+    name = FewStepSaveLora.execute(lora, recipe, "told")[0]
+    loaded = FewStepLoraLoader.execute(
+        FewStepDemoModel.execute("LCM UNet")[0], name, 1.0, 0, "stop"
+    )
+    assert "fewstep_cond_proj" not in loaded[0].model_options["transformer_options"]
+    assert "diffusion_model.time_embedding.cond_proj.weight" in loaded[0].patches
+
+
+def test_each_validated_picture_is_told_the_cfg_of_its_trajectory(ranged, teacher, monkeypatch):
+    from host import training_graph as graph
+
+    from fewstep.distill.shards import Shards
+    from fewstep.distill.trajectories import KIND
+    from fewstep.nodes import baking
+
+    told = []
+
+    def planned(*args, guidance, _plan=baking.plan):
+        told.append(guidance)
+        return _plan(*args, guidance=guidance)
+
+    monkeypatch.setattr(baking, "plan", planned)
+    graph.bake(teacher[0], ranged, "told", pictures=2)
+    scales = Shards.opened(ranged.folder, KIND).request["cfg_scales"]
+    assert told[:2] == pytest.approx(scales[-2:]) and told[0] != told[1]
