@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ..distill.names import GUIDANCE as BAKED
 from ..distill.train_options import TrainOptions
 from ..distill.training import Options
-from ..distill.ways import GUIDANCE as BAKED
 from ..headless.config import (
     DEMO,
     DEMO_CAPTIONS,

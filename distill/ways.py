@@ -9,6 +9,7 @@ from .consistency_methods import lcm, pcm, tcd, train_consistency
 from .distribution_methods import dmd, tdm
 from .lora import Lora
 from .methods import bake_guidance, halve, match_endpoint, match_segments
+from .names import GUIDANCE
 from .progressive import stages
 from .setting import Setting, anchor_levels
 from .training import Method
@@ -115,7 +116,6 @@ def _no_paths(name):
     )
 
 
-GUIDANCE = "guidance"
 # of a consistency student each step adds noise anew, so its picture of a seed is its own
 OWN_PICTURES = {"is_paired": False}
 CONSISTENCY = {"is_on_lcm_grid": True, **OWN_PICTURES}
@@ -135,5 +135,3 @@ WAYS = {
         Way("adversarial", _single(distil_adversarially), **OWN_PICTURES),
     )
 }
-STEPS = tuple(name for name in WAYS if name != GUIDANCE)
-EXPERIMENTAL = ("tdm", "dmd", "adversarial")

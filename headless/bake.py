@@ -1,6 +1,6 @@
 """python run.py bake CONFIG.toml: a LoRA with which a model needs no guidance any more."""
 
-from ..distill.ways import GUIDANCE
+from ..distill.names import GUIDANCE
 from . import training
 
 

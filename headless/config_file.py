@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from ..distill.names import GUIDANCE
 from ..distill.optimizer import OPTIMIZERS
 from ..distill.train_options import TrainOptions
 from ..distill.training import Options, check
-from ..distill.ways import GUIDANCE
 from ..recipes.values import (
     Wrong,
     interval,

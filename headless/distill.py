@@ -1,6 +1,6 @@
 """python run.py distill CONFIG.toml: a LoRA with which a model makes its pictures in few steps."""
 
-from ..distill.ways import STEPS
+from ..distill.names import STEPS
 from . import training
 
 

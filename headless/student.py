@@ -3,8 +3,9 @@
 import hashlib
 
 from ..distill.lora import joined
+from ..distill.names import GUIDANCE
 from ..distill.stages import Chain, Trained
-from ..distill.ways import GUIDANCE, WAYS, Stage
+from ..distill.ways import WAYS, Stage
 from ..recipes.recipe import Recipe
 from ..recipes.students import student_recipe
 from .config import Config

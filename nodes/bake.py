@@ -2,8 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..distill.ways import GUIDANCE, STEPS
-from .baking import Baked, Order, bake
+from ..distill.names import GUIDANCE, STEPS
 from .data_inputs import if_distilled_input
 from .host import texts
 from .prompts import FOLDER
@@ -53,7 +52,11 @@ def _outputs():
     ]
 
 
-def _given(node, baked: Baked) -> io.NodeOutput:
+def _trained(node, model, data, options, vae, *order) -> io.NodeOutput:
+    # only now, since it takes as long to load as all other nodes together
+    from .baking import Order, bake
+
+    baked = bake(node, model, data, Order(*order), options or DEFAULTS, vae)
     texts.show(node, baked.report)
     return io.NodeOutput(*baked)
 
@@ -79,8 +82,8 @@ class FewStepBakeGuidance(io.ComfyNode):
     @classmethod
     def execute(cls, model, data, name, if_distilled, options=None, vae=None) -> io.NodeOutput:
         check_teacher(model, if_distilled)
-        order = Order(GUIDANCE, 0, "guidance baked in", name)
-        return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))
+        order = GUIDANCE, 0, "guidance baked in", name
+        return _trained(cls, model, data, options, vae, *order)
 
 
 class FewStepDistill(io.ComfyNode):
@@ -136,5 +139,5 @@ class FewStepDistill(io.ComfyNode):
     ) -> io.NodeOutput:
         check_choice("method", method, STEPS)
         check_teacher(model, if_distilled)
-        order = Order(method, steps, f"{steps} steps by {method}", name, base_lora)
-        return _given(cls, bake(cls, model, data, order, options or DEFAULTS, vae))
+        order = method, steps, f"{steps} steps by {method}", name, base_lora
+        return _trained(cls, model, data, options, vae, *order)

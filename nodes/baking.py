@@ -14,16 +14,18 @@ from ..distill.shards import Shards
 from ..distill.stages import Chain, train
 from ..distill.train_options import TrainOptions
 from ..distill.trajectories import KIND, Trajectories
-from ..distill.ways import WAYS, Stage
+from ..distill.ways import WAYS, Stage, Way
 from ..distill.words import lines_of
 from ..recipes.recipe import Recipe
-from .host import files, pictures, runs, texts
+from ..recipes.students import student_recipe
+from .host import applied, files, patching, pictures, runs, texts
 from .host.progress import Progress
+from .host.sampling import sampling_of
 from .host.training import network_of
 from .host.trial import measured
 from .plan import Plan, plan
 from .samplers import fewstep_euler
-from .students import digest, lora_of, recipe_of_student, save_lora, tensors_of
+from .students import digest, lora_of, save_lora, tensors_of
 from .training_sockets import TeacherData
 
 
@@ -117,7 +119,7 @@ class Validation:
         told = None if self.setting.data.request.is_of_one_cfg else (min(scales), max(scales))
         title = f"{self.order.title} ({self.order.name})"
         way = WAYS[self.order.way]
-        return recipe_of_student(self.network.model, way, stage, title, told)
+        return _recipe_of(self.network.model, way, stage, title, told)
 
     def student(self, stage: Stage, lora: Lora) -> torch.Tensor:
         """Latents that the student's users would get."""
@@ -134,6 +136,25 @@ class Validation:
 
     def __call__(self, stage: Stage, lora: Lora) -> Meters:
         return measure(self.student(stage, lora), self.teacher, self.groups)
+
+
+def _recipe_of(model, way: Way, stage: Stage, title: str, told=None) -> Recipe:
+    """The recipe of what a stage makes of a MODEL; told as of `student_recipe`."""
+    sampling = sampling_of(model)
+    prediction = patching.prediction_of(sampling)
+    is_flow = prediction == "flow"
+    return student_recipe(
+        title,
+        way.family,
+        applied.base_of(model) or "unknown",
+        prediction,
+        steps=stage.steps,
+        counts=stage.counts,
+        sampler=way.sampler,
+        shift=patching.shift_of(sampling) if is_flow else None,
+        told=told,
+        on_lcm_grid=way.is_on_lcm_grid and not is_flow,
+    )
 
 
 def _check_same(trajectories, network):

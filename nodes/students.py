@@ -1,4 +1,4 @@
-"""What a trained student is: its LoRA as core knows it, and the recipe it wants."""
+"""A trained student's LoRA, as ComfyUI knows it."""
 
 import hashlib
 from pathlib import Path
@@ -6,15 +6,11 @@ from pathlib import Path
 import torch
 
 from ..distill.lora import Lora
-from ..distill.ways import Stage, Way
 from ..lora.convert import write_layers
 from ..lora.layers import layers_of
 from ..lora.save import file_metadata, save
 from ..recipes.own import describe
 from ..recipes.recipe import Recipe
-from ..recipes.students import student_recipe
-from .host import applied, patching
-from .host.sampling import sampling_of
 
 COMPONENT = "unet"
 
@@ -52,22 +48,3 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
         found.update(name.encode())
         found.update(tensors[name].float().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
-
-
-def recipe_of_student(model, way: Way, stage: Stage, title: str, told=None) -> Recipe:
-    """The recipe of what a stage makes of a MODEL; told as of `student_recipe`."""
-    sampling = sampling_of(model)
-    prediction = patching.prediction_of(sampling)
-    is_flow = prediction == "flow"
-    return student_recipe(
-        title,
-        way.family,
-        applied.base_of(model) or "unknown",
-        prediction,
-        steps=stage.steps,
-        counts=stage.counts,
-        sampler=way.sampler,
-        shift=patching.shift_of(sampling) if is_flow else None,
-        told=told,
-        on_lcm_grid=way.is_on_lcm_grid and not is_flow,
-    )

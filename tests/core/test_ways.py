@@ -4,8 +4,9 @@ from small_setting import small_setting
 
 from fewstep.diffusion.process import FLOW, VE
 from fewstep.distill.lora import Lora
+from fewstep.distill.names import EXPERIMENTAL, STEPS
 from fewstep.distill.training import Options, Training
-from fewstep.distill.ways import EXPERIMENTAL, STEPS, WAYS
+from fewstep.distill.ways import WAYS
 
 
 @pytest.fixture(params=[VE, FLOW], ids=lambda process: process.name)
@@ -89,4 +90,4 @@ def test_students_that_make_their_own_pictures_are_not_judged_by_the_teachers_se
     assert all(way.name == name for name, way in WAYS.items())
     assert {way.family for way in WAYS.values() if way.name != "guidance"} == {"fewstep"}
     assert WAYS["guidance"].family == "guidance"
-    assert "guidance" not in STEPS and set(EXPERIMENTAL) < set(STEPS)
+    assert ("guidance", *STEPS) == tuple(WAYS) and set(EXPERIMENTAL) < set(STEPS)

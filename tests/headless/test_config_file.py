@@ -6,7 +6,7 @@ import pytest
 
 from fewstep.distill.train_options import TrainOptions
 from fewstep.distill.training import Options
-from fewstep.distill.ways import GUIDANCE, STEPS
+from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.headless.config import DEMO, Data, Method, Model, Output, Prompts
 from fewstep.headless.config_file import read_config
 
