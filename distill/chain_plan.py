@@ -4,17 +4,27 @@ import shutil
 
 from . import checkpoint
 from .plan import Disk, Plan, check
+from .setting import begin
 from .stages import Chain
-from .training import Training
+from .training import Method, Training, Turn
+
+
+def refuse(chain: Chain) -> None:
+    """Refuse what no training can have, before any pass; a method may need one to begin.
+
+    Raises:
+        ValueError: an option is out of range, or a layer cannot have such a rank.
+    """
+    student, average = begin(chain.setting)
+    turn = Turn("student", student, loss=None)
+    Training(Method(student, average, (turn,), draw=None), chain.options, chain.share)
 
 
 def trials(chain: Chain) -> list[Training]:
     """Trainings to throw away: of the first stage, and of the second, which all others are like.
 
-    What a training cannot have is refused here, before its first pass.
-
     Raises:
-        ValueError: as of `Training` and of the stages' methods.
+        ValueError: as of the stages' methods.
     """
     found, before = [], None
     for stage in chain.stages[:2]:

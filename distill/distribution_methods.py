@@ -105,12 +105,14 @@ def dmd(setting: Setting, steps: int) -> Method:
 @torch.no_grad()
 def _renoised_run(setting, predict, batch, anchors):
     """Where the step of each sample starts, [B, C, ...], and its level [B, 1, ...]."""
-    process, x0, states = setting.network.process, None, []
+    process, states = setting.network.process, []
     noise, segment = setting.on_device(batch.noise, batch.segment)
     for k, sigma in enumerate(anchors[: int(segment.max()) + 1]):
-        x = process.std(sigma) * noise[:, 0] if k == 0 else process.mix(x0, noise[:, k], sigma)
+        if k == 0:
+            x = process.std(sigma) * noise[:, 0]
+        else:
+            x = process.mix(predict(x, anchors[k - 1]), noise[:, k], sigma)
         states.append(x)
-        x0 = predict(x, sigma)
     x = torch.stack(states)[segment, torch.arange(len(segment), device=x.device)]
     levels = torch.tensor(anchors, device=x.device)[segment]
     return x, levels.view(-1, *[1] * (x.ndim - 1))

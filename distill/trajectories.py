@@ -7,6 +7,7 @@ States are kept in their unit-variance form and predictions as velocities (v for
 since both are of size 1 at every level: in float16 an x0 estimate close to x would lose its noise.
 """
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,13 @@ class Request(NamedTuple):
     @property
     def is_of_one_cfg(self) -> bool:
         return len(set(self.cfg_scales)) == 1
+
+    @property
+    def cfg_range(self) -> tuple[float, float] | None:
+        """Lowest and highest cfg_scale that a student can be told, in tenths; None for one."""
+        if self.is_of_one_cfg:
+            return None
+        return math.floor(10 * min(self.cfg_scales)) / 10, math.ceil(10 * max(self.cfg_scales)) / 10
 
     def bytes_on_disk(self) -> int:
         """Size of the whole set."""

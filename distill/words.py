@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 
 from .meters import Meters
+from .names import EXPERIMENTAL
 from .remedies import warnings
 from .stages import Trained
+
+
+def cautions(method: str) -> Iterator[str]:
+    """What to know of a method before its student is used."""
+    if method in EXPERIMENTAL:
+        yield (
+            f"method {method} is experimental: it changes the look and makes seeds alike if it is "
+            "trained for long. Watch variety of seeds and the pictures, and stop early."
+        )
 
 
 def lines_of(trained: list[Trained]) -> Iterator[str]:

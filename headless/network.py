@@ -12,14 +12,12 @@ from torch import nn
 
 from ..diffusion.prediction import Prediction
 from ..diffusion.process import VE
+from ..distill.fingerprint import add_tensor, add_weights
 from ..distill.hooks import Hooks
 from ..distill.targets import choose
 from ..guidance.embedded import COND_PROJ
 from .blocks import blocks
 from .families import family_of
-
-# numbers of each weight that tell one model from another
-SAMPLES = 1024
 
 
 class DiffusersNetwork:
@@ -86,18 +84,12 @@ class DiffusersNetwork:
     def _digest(self):
         """Equal for equal weights, levels and conditions; of a large weight a part is read."""
         digest = hashlib.sha256()
-        for name, weight in self.model.state_dict().items():
-            weight = _whole(weight)
-            # zeros ignore guidance as a network without this input does
-            if name.startswith(COND_PROJ) and not weight.any():
-                continue
-            stride = max(weight.numel() // SAMPLES, 1)
-            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-            digest.update(_bytes(weight.reshape(-1)[::stride]))
+        # zeros ignore guidance as a network without this input does
+        add_weights(digest, self.model, without=COND_PROJ)
         last = f"{self.table[-1]:.6g}" if self.table else "no table"
         digest.update(f"{self._prediction.name} {self._guidance} {last}".encode())
         for name in sorted(self._conditions):
-            digest.update(_bytes(self._conditions[name]))
+            add_tensor(digest, self._conditions[name])
         return digest.hexdigest()
 
 
@@ -127,12 +119,3 @@ def _check(model, family, conditions, table, guidance):
             f"guidance is {guidance}; models like FLUX.1-dev must be told one (3.5 is usual), "
             "and others have no input for it. Set [model] guidance, or leave it out."
         )
-
-
-def _whole(weight):
-    """A weight that is spread over processes, together again; each of them asks for it."""
-    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
-
-
-def _bytes(tensor):
-    return tensor.detach().cpu().float().contiguous().numpy().tobytes()

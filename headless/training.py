@@ -11,11 +11,11 @@ import torch.distributed as dist
 import transformers
 from tqdm import tqdm
 
-from ..distill.chain_plan import plan_of, trials
+from ..distill.chain_plan import plan_of, refuse, trials
 from ..distill.plan import as_text
 from ..distill.stages import Chain, train
 from ..distill.ways import WAYS
-from ..distill.words import lines_of, said
+from ..distill.words import cautions, lines_of, said
 from .conditions import prompts_of, texts_of
 from .config import Config
 from .config_file import read_config
@@ -78,8 +78,8 @@ def run(config: Config, here: Processes) -> None:
 
 
 def _train(config: Config, chain: Chain, teacher: Teacher, here: Processes):
-    tried = trials(chain)
-    left = chain.left()
+    refuse(chain)
+    left, tried = chain.left(), trials(chain)
     plan = as_text(plan_of(chain, tried, left, measured)) if left else "done before"
     here.say(plan)
     way, pictures = WAYS[config.method.name], config.train.pictures
@@ -88,7 +88,7 @@ def _train(config: Config, chain: Chain, teacher: Teacher, here: Processes):
         trained = train(chain, validate=validate, on_step=on_step)
     if here.is_main:
         write_students(config, chain, teacher, trained)
-        report = "\n".join([plan, *lines_of(trained)]) + "\n"
+        report = "\n".join([plan, *cautions(config.method.name), *lines_of(trained)]) + "\n"
         config.output.report.write_text(report, encoding="utf-8")
         write_losses(config.output.losses, trained)
     here.wait()

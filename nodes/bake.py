@@ -111,7 +111,7 @@ class FewStepDistill(io.ComfyNode):
                     tooltip=(
                         "segments, endpoint, progressive, pcm: the teacher's pictures, at these "
                         "steps. lcm, tcd: any 1 to 8 steps. ict: without a teacher. tdm, dmd, "
-                        "adversarial: experimental, sharper and less varied."
+                        "adversarial: experimental, for a few hundred iterations at the end."
                     ),
                 ),
                 io.Int.Input(
@@ -119,7 +119,10 @@ class FewStepDistill(io.ComfyNode):
                     default=4,
                     min=1,
                     max=1000,
-                    tooltip="Of the student; a divisor of the teacher's, below it for progressive.",
+                    tooltip=(
+                        "Network passes of a picture. A divisor of the teacher's steps; for "
+                        "progressive below them."
+                    ),
                 ),
                 LoraSocket.Input(
                     "base_lora",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..distill.chain_plan import plan_of, trials
+from ..distill.chain_plan import plan_of, refuse, trials
 from ..distill.lora import Lora, joined
 from ..distill.meters import Meters, measure
 from ..distill.plan import as_text
@@ -15,7 +15,7 @@ from ..distill.stages import Chain, train
 from ..distill.train_options import TrainOptions
 from ..distill.trajectories import KIND, Trajectories
 from ..distill.ways import WAYS, Stage, Way
-from ..distill.words import lines_of
+from ..distill.words import cautions, lines_of
 from ..recipes.recipe import Recipe
 from ..recipes.students import student_recipe
 from .host import applied, files, patching, pictures, runs, texts
@@ -82,8 +82,8 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
             is_paired=way.is_paired,
         )
         validation = Validation(network, setting, order, words, options)
-        tried = trials(chain)
-        left = chain.left()
+        refuse(chain)
+        left, tried = chain.left(), trials(chain)
         planned = _planned(node, chain, tried, left) if left else "done before"
         on_step = _shown(node, chain, left, planned)
         trained = train(chain, validate=validation, on_step=on_step)
@@ -115,8 +115,7 @@ class Validation:
         return self._sampled([Plan(self.network.model, euler, sigmas, s) for s in scales])
 
     def recipe(self, stage: Stage) -> Recipe:
-        scales = self.setting.data.request.cfg_scales
-        told = None if self.setting.data.request.is_of_one_cfg else (min(scales), max(scales))
+        told = self.setting.data.request.cfg_range
         title = f"{self.order.title} ({self.order.name})"
         way = WAYS[self.order.way]
         return _recipe_of(self.network.model, way, stage, title, told)
@@ -205,8 +204,9 @@ def _baked(trained, chain, validation, planned, vae):
     setting, last = chain.setting, trained[-1]
     student = validation.student(last.stage, last.outcome.lora)
     images = pictures.side_by_side(setting.network.model, vae, validation.teacher, student)
-    saved, unused = _saved(trained, chain, validation), _unused(setting, validation.order.way)
-    report = "\n".join([planned, *unused, *saved, *lines_of(trained)]) + "\n"
+    way = validation.order.way
+    said = [*cautions(way), *_unused(setting, way), *_saved(trained, chain, validation)]
+    report = "\n".join([planned, *said, *lines_of(trained)]) + "\n"
     losses = [loss for part in trained for loss in part.losses["student"]]
     recipe = validation.recipe(last.stage)
     return Baked(_whole(setting, last.outcome), {"loss": losses}, recipe, report, images)

@@ -111,7 +111,7 @@ def _what_inputs():
 
 def _how_inputs():
     return [
-        steps_input("Of the teacher."),
+        steps_input("Of the teacher; with cfg above 1 each is two network passes."),
         cfg_input(),
         io.Int.Input(
             "seeds",

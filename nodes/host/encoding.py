@@ -7,7 +7,7 @@ import comfy.sample
 import comfy.utils
 import torch
 
-from .training import add_weights
+from ...distill.fingerprint import add_weights
 
 
 def encode(clip, texts: list[str]) -> list:

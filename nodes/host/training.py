@@ -15,15 +15,13 @@ from comfy.patcher_extension import merge_nested_dicts
 from torch import nn
 
 from ...diffusion.process import VE
+from ...distill.fingerprint import add_tensor, add_weights
 from ...distill.hooks import Hooks
 from ...distill.targets import choose, repeated_blocks
 from ...guidance.embedded import COND_PROJ, WIDTH
 from .rows import Rows
 from .sampling import process_of, sampling_of, undistilled_table
 from .w_embedding import GUIDANCE, time_width, with_w_embedding
-
-# numbers of each weight that tell one model from another
-SAMPLES = 1024
 
 
 class HostNetwork:
@@ -148,20 +146,8 @@ def _fingerprint(network, rows):
     for level in (0.1, 0.5, 0.9):
         digest.update(f"{float(network.model_sampling.percent_to_sigma(level)):.6g}".encode())
     for tensor in rows.tensors():
-        digest.update(_bytes(tensor))
+        add_tensor(digest, tensor)
     return digest.hexdigest()
-
-
-def add_weights(digest, module: nn.Module) -> None:
-    """Have a digest know the weights of a module; of a large one a part is read."""
-    for name, weight in module.state_dict().items():
-        stride = max(weight.numel() // SAMPLES, 1)
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(_bytes(weight.reshape(-1)[::stride]))
-
-
-def _bytes(tensor):
-    return tensor.detach().cpu().float().contiguous().numpy().tobytes()
 
 
 def _to(value, device):

@@ -203,12 +203,12 @@ def test_student_and_fake_score_of_a_range_are_told_the_guidance_and_the_teacher
     method = begin(setting, 2)
     batch = walks([0], steps=2)
     network = setting.network
-    # besides the student's passes: the fake score, and the teacher at one level or at two
-    for turn, told, untold in ((FAKE, 2, 0), (STUDENT, 2, 1) if begin is tdm else (STUDENT, 3, 3)):
+    # the student and the fake score, and of the student's turn the teacher: guided in one pass, or
+    # with the condition at two levels and without it at one
+    for turn, told, untold in ((FAKE, 2, 0), (STUDENT, 2, 1 if begin is tdm else 3)):
         network.told.clear()
         loss_of(method, batch, turn)
         of_passes = [None if scales is None else scales.tolist() for scales in network.told]
-        of_passes = of_passes[1:] if begin is dmd and turn == FAKE else of_passes
         assert of_passes.count([CFG]) == told and of_passes.count(None) == untold
         assert len(of_passes) == told + untold
 
@@ -303,3 +303,12 @@ def test_a_base_without_a_gradient_needs_no_condition_of_its_own(setting):
     with torch.no_grad():
         fake = denoiser(setting.network, rows, method.turns[FAKE].learner)(x, 0.5)
         assert torch.equal(fake, denoiser(setting.network, rows)(x, 0.5))
+
+
+@pytest.mark.parametrize("begin", [tdm, dmd])
+def test_a_walk_makes_no_pass_that_nothing_is_made_of(setting, begin):
+    method, passes = begin(setting, 3), setting.network.passes
+    passes.clear()
+    loss_of(method, walks([2]), FAKE)
+    # two steps on the way, one that is looked at, and the fake score
+    assert len(passes) == 4

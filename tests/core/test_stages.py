@@ -6,6 +6,7 @@ from small_setting import small_setting
 
 from fewstep.diffusion.process import VE
 from fewstep.distill import checkpoint
+from fewstep.distill.chain_plan import refuse
 from fewstep.distill.meters import Meters
 from fewstep.distill.stages import Chain, train
 from fewstep.distill.training import Options, Training
@@ -111,3 +112,18 @@ def test_the_size_of_a_checkpoint_is_known_before(setting, tmp_path):
         planned = checkpoint.size(Training(chain.stages[0].begin(setting, None), OPTIONS))
         # besides it there are names and random state
         assert 0.4 * size < planned <= size
+
+
+@pytest.mark.parametrize("name", ["segments", "adversarial", "tdm"])
+def test_what_no_training_can_have_is_refused_before_a_pass(setting, tmp_path, name):
+    passes = setting.network.passes
+    passes.clear()
+    chain = chain_of(setting, tmp_path, name, 2)
+    refuse(chain)
+    with pytest.raises(ValueError, match="rank is 50"):
+        refuse(chain._replace(setting=setting._replace(rank=50)))
+    with pytest.raises(ValueError, match="batch is 0"):
+        refuse(chain._replace(options=OPTIONS._replace(batch=0)))
+    with pytest.raises(ValueError, match="optimizer is 'sgd'"):
+        refuse(chain._replace(options=OPTIONS._replace(optimizer="sgd")))
+    assert not passes

@@ -153,3 +153,11 @@ def test_the_size_on_disk_is_known_before(tmp_path):
 def test_noise_is_what_comfyui_draws_for_a_picture_of_this_seed():
     torch.manual_seed(17)
     assert torch.equal(noise_of(17, (4, 8, 8)), torch.randn(1, 4, 8, 8)[0])
+
+
+@pytest.mark.parametrize(
+    ("scales", "told"),
+    [((4.0, 4.0), None), ((6.93, 1.52), (1.5, 7.0)), ((1.0, 3.01), (1.0, 3.1))],
+)
+def test_the_range_that_can_be_told_is_in_tenths_around_what_was_drawn(scales, told):
+    assert request(SmallNetwork(), cfg_scales=scales).cfg_range == told

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.distill.train_options import TrainOptions
 from fewstep.distill.training import Options
-from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.headless.config import DEMO, Data, Method, Model, Output, Prompts
 from fewstep.headless.config_file import read_config
 

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tiny_pipelines import save_flux, save_sd
 
+from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.distill.shards import Shards
 from fewstep.distill.trajectories import KIND, Trajectories
-from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.distill.ways import WAYS
 from fewstep.headless import bake, distill, training
 from fewstep.headless.conditions import prompts_of, texts_of

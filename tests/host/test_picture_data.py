@@ -218,9 +218,17 @@ def test_an_interrupted_node_goes_on_and_gives_the_same_numbers(make, monkeypatc
 def test_pictures_that_are_all_there_are_not_encoded_again(make, monkeypatch):
     from fewstep.nodes import picture_data
 
+    read = []
+
+    def counted(*args, _read=picture_data.read_picture):
+        read.append(args)
+        return _read(*args)
+
+    monkeypatch.setattr(picture_data, "read_picture", counted)
     make()
-    monkeypatch.setattr(picture_data, "read_picture", lambda *_: pytest.fail("read again"))
+    assert len(read) == 3
     make()
+    assert len(read) == 3
 
 
 def test_changed_pictures_captions_or_another_vae_are_other_data(make, inputs, teacher):

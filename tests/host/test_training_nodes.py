@@ -435,8 +435,9 @@ def test_a_student_of_any_method_is_saved_loaded_and_painted_with(output, data, 
 def test_heads_that_judge_train_a_student_too(data, teacher):
     from host import training_graph as graph
 
-    lora, losses, recipe, _, _ = graph.distill(teacher[0], data, "adversarial", steps=1)
+    lora, losses, recipe, report, _ = graph.distill(teacher[0], data, "adversarial", steps=1)
     assert recipe.sampler.name == "euler" and all(map(math.isfinite, losses["loss"]))
+    assert "method adversarial is experimental" in report
     assert all(tensor.isfinite().all() for tensor in lora.values())
 
 
@@ -631,3 +632,14 @@ def test_each_validated_picture_is_told_the_cfg_of_its_trajectory(ranged, teache
     graph.bake(teacher[0], ranged, "told", pictures=2)
     scales = Shards.opened(ranged.folder, KIND).request["cfg_scales"]
     assert told[:2] == pytest.approx(scales[-2:]) and told[0] != told[1]
+
+
+def test_a_changed_run_with_heads_is_refused_before_they_see_a_pass(data, teacher):
+    from host import training_graph as graph
+
+    model, passes = watched(teacher[0])
+    graph.distill(model, data, "adversarial", steps=1)
+    passes.clear()
+    with pytest.raises(ValueError, match="a run with steps 1, and now it is 2"):
+        graph.distill(model, data, "adversarial", steps=2)
+    assert not passes
