@@ -13,8 +13,17 @@ from torch.utils.checkpoint import checkpoint
 from .guidance import guidance_loss
 from .knowledge import endpoint_loss, segment_loss
 from .lora import Lora
-from .progressive import progressive_loss
-from .setting import Setting, anchor_levels, anchor_sigmas, begin, choose_from, trained_on
+from .progressive import WEIGHTING as PROGRESSIVE
+from .progressive import every_second
+from .setting import (
+    Setting,
+    anchor_levels,
+    anchor_sigmas,
+    begin,
+    choose_from,
+    noise_for,
+    trained_on,
+)
 from .training import Method, Turn
 
 WEIGHTING = "v"
@@ -25,6 +34,19 @@ class States(NamedTuple):
 
     index: torch.Tensor
     level: torch.Tensor
+
+
+class Runs(NamedTuple):
+    """Steps of runs from fresh noise, those of one run side by side.
+
+    [count] numbers of the trajectories whose condition a run has, of the run and of its step, and
+    the noise that the run starts from, [count, C, ...].
+    """
+
+    index: torch.Tensor
+    run: torch.Tensor
+    step: torch.Tensor
+    noise: torch.Tensor
 
 
 def bake_guidance(setting: Setting) -> Method:
@@ -92,21 +114,34 @@ def match_endpoint(setting: Setting, steps: int) -> Method:
 
 
 def halve(setting: Setting, steps: int, teacher: Lora) -> Method:
-    """Each step of the student for two of a student with twice as many, from which it begins."""
-    data = setting.data
+    """Each step of the student for two of a student with twice as many, from which it begins.
+
+    The teacher runs from fresh noise, and each of its runs serves for every step of the student.
+    """
+    process = setting.network.process
     student, average = begin(setting, teacher)
-    anchors = anchor_levels(data, steps)
-    middle = (anchors[1] - anchors[0]) // 2
+    anchors, count = anchor_sigmas(setting.data, 2 * steps), trained_on(setting)
 
     def loss(batch):
-        x, *levels = setting.on_device(
-            data.x(*batch), *(data.sigma(batch.level + n * middle) for n in range(3))
+        is_new = torch.cat([torch.ones(1, dtype=torch.bool), batch.run.diff() != 0])
+        noise, run, step, levels = setting.on_device(
+            batch.noise[is_new], is_new.cumsum(0) - 1, batch.step, torch.tensor(anchors[::2])
         )
-        predict, taught_by = (setting.student(lora, batch.index) for lora in (student, teacher))
-        return progressive_loss(predict, taught_by, x, *levels, process=setting.network.process)
+        taught_by = setting.student(teacher, batch.index[is_new])
+        way = every_second(taught_by, process.std(anchors[0]) * noise, anchors, process=process)
+        levels = levels.view(-1, *[1] * (noise.ndim - 1))
+        places = way[step, run], levels[step], way[step + 1, run], levels[step + 1]
+        predict = setting.student(student, batch.index)
+        return segment_loss(predict, *places, process=process, weighting=PROGRESSIVE)
 
-    turns = (Turn("student", student, loss),)
-    return Method(student, average, turns, _draw(setting, anchors[:-1]))
+    def draw(generator, size):
+        # a batch may begin and end within a run, so that each step is as likely
+        place = choose_from(steps, 1, generator) + torch.arange(size)
+        run, runs = place // steps, (size - 1) // steps + 2
+        index, noise = choose_from(count, runs, generator), noise_for(setting, runs, generator)
+        return Runs(index[run], run, place % steps, noise[run])
+
+    return Method(student, average, (Turn("student", student, loss),), draw)
 
 
 def _draw(setting, levels):

@@ -3,55 +3,40 @@
 Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models",
 arXiv:2202.00512, algorithm 2. The student of a stage is the teacher of the next. The paper's target
 (z'' - (sigma_s / sigma_t) z) / (alpha_s - (sigma_s / sigma_t) alpha_t) is that of `hop_target` in
-VP scaling; with the alphas divided out it is one formula for VE and FLOW.
+VP scaling; with the alphas divided out it is one formula for VE and FLOW. The paper starts from
+pictures made noisy; here the teacher's own run from fresh noise is cut into the student's steps,
+which needs no pictures, meets what sampling meets, and never shows the same state twice.
 """
 
 import torch
 
-from .knowledge import hop, hop_target
+from ..samplers.ode import sample_euler
 from .precision import exact
-from .weights import weight
+
+# max(SNR, 1), one of the paper's two; the other is "v"
+WEIGHTING = "truncated snr"
 
 
 @torch.no_grad()
-def two_step_target(teacher, x, sigma, sigma_mid, sigma_next):
-    """The x0 estimate with which one step lands where two of the teacher do.
+def every_second(teacher, x, sigmas, *, process):
+    """Where the teacher's run from x is at every second of its levels: the student's.
 
     Args:
         teacher: (x, sigma) -> x0 estimate.
-        x: [B, C, ...] noisy latents at level sigma.
-        sigma, sigma_mid, sigma_next: [B, 1, ...], falling; the last may be 0, where the target is
-            the teacher's second x0 estimate.
-
-    Returns:
-        [B, C, ...] without a gradient.
-    """
-    x = exact(x)
-    x_mid = hop(x, teacher(x, sigma), sigma, sigma_mid)
-    x_next = hop(x_mid, teacher(x_mid, sigma_mid), sigma_mid, sigma_next)
-    return hop_target(x, x_next, sigma, sigma_next)
-
-
-def progressive_loss(
-    student, teacher, x, sigma, sigma_mid, sigma_next, *, process, weighting="truncated snr"
-):
-    """Weighted squared distance of the student's x0 estimate to the two-step target.
-
-    Args:
-        student: (x, sigma) -> x0 estimate; it alone is given a gradient.
-        teacher, x, sigma, sigma_mid, sigma_next: as `two_step_target`.
+        x: [B, C, ...] starts, at level sigmas[0].
+        sigmas: 2 N + 1 falling levels.
         process: VE or FLOW.
-        weighting: one of `weights.WEIGHTS`; the paper has "truncated snr" and "v".
 
     Returns:
-        [B] loss of each sample, the mean over its elements.
+        [N + 1, B, C, ...], x itself first, without a gradient.
 
     Raises:
-        ValueError: there is no such weighting.
+        ValueError: as of `sample_euler`.
     """
-    loudness = weight(weighting, sigma, process)
-    error = student(x, sigma) - two_step_target(teacher, x, sigma, sigma_mid, sigma_next)
-    return (loudness * error.square()).flatten(1).mean(dim=1)
+    states = []
+    keep = lambda i, x, denoised: states.append(x)
+    end = sample_euler(teacher, exact(x), sigmas, process=process, on_step=keep)
+    return torch.stack([*states[::2], end])
 
 
 def stages(first, last):

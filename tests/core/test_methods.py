@@ -12,7 +12,7 @@ from fewstep.distill.methods import (
     match_segments,
 )
 from fewstep.distill.setting import anchor_levels, begin, trained_on
-from fewstep.distill.training import Options, Training
+from fewstep.distill.training import Options, Share, Training, split
 
 
 @pytest.fixture(params=[VE, FLOW], ids=lambda process: process.name)
@@ -67,29 +67,54 @@ def test_the_endpoint_is_that_of_the_teachers_run_from_the_same_noise(setting):
 
 def test_a_stage_is_taught_by_two_steps_of_the_student_before_it_and_begins_as_it(setting):
     before = disturb(begin(setting)[0]).requires_grad_(False)
-    method, data = halve(setting, 3, before), setting.data
+    method = halve(setting, 3, before)
     for here, there in zip(method.student.parameters(), before.parameters(), strict=True):
         assert torch.equal(here, there) and here.data_ptr() != there.data_ptr()
     sigmas, process = SIGMAS[setting.network.process.name], setting.network.process
-    index = torch.tensor([4])
-    for level in (0, 2, 4):
-        batch = States(index, torch.tensor([level]))
-        x = x_first = data.x(*batch).double()
-        for sigma, after in zip(
-            sigmas[level : level + 2], sigmas[level + 1 : level + 3], strict=True
-        ):
+    drawn = method.draw(torch.Generator().manual_seed(0), 5)
+    found = loss_of(method, drawn)
+    for k, step in enumerate(drawn.step.tolist()):
+        index = drawn.index[k, None]
+        x = process.std(sigmas[0]) * drawn.noise[k, None].double()
+        for level in range(2 * step + 2):
+            if level == 2 * step:
+                x_first = x
+            sigma, after = sigmas[level : level + 2]
             cond, _ = predicted(setting, index, x, torch.tensor(sigma), before)
             x = cond + after / sigma * (x - cond)
-        ratio = sigmas[level + 2] / sigmas[level]
+        ratio = sigmas[2 * step + 2] / sigmas[2 * step]
         wanted = (x - ratio * x_first) / (1 - ratio)
-        cond, _ = predicted(setting, index, x_first, torch.tensor(sigmas[level]), before)
+        cond, _ = predicted(setting, index, x_first, torch.tensor(sigmas[2 * step]), before)
         error = (cond - wanted).square().flatten(1).mean(1)
-        weight = max((process.alpha(sigmas[level]) / sigmas[level]) ** 2, 1.0)
-        torch.testing.assert_close(loss_of(method, batch), weight * error, rtol=1e-3, atol=1e-6)
-    drawn = method.draw(torch.Generator().manual_seed(0), 200)
-    assert set(drawn.level.tolist()) == {0, 2, 4}
+        weight = max((process.alpha(sigmas[2 * step]) / sigmas[2 * step]) ** 2, 1.0)
+        torch.testing.assert_close(found[k, None], weight * error, rtol=1e-3, atol=1e-6)
     method.turns[0].loss(drawn).sum().backward()
     assert all(parameter.grad is None for parameter in before.parameters())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_of_the_student_before_serves_for_every_step_of_the_stage(setting, seed):
+    method = halve(setting, 3, disturb(begin(setting)[0]))
+    drawn = method.draw(torch.Generator().manual_seed(seed), 200)
+    assert torch.equal(drawn.step.diff() % 3, torch.ones(199, dtype=torch.long))
+    assert torch.equal(drawn.run.diff() == 1, drawn.step[1:] == 0)
+    same = drawn.run.diff() == 0
+    assert torch.equal((drawn.noise.diff(dim=0) == 0).flatten(1).all(1), same)
+    assert (drawn.index.diff()[same] == 0).all()
+    assert set(drawn.index.tolist()) == set(range(8))
+    # of batches smaller than a run too, each step is as likely
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.cat([method.draw(generator, 1).step for _ in range(300)])
+    assert steps.bincount(minlength=3).min() > 70
+
+
+def test_a_batch_cut_within_a_run_has_the_same_losses(setting):
+    method = halve(setting, 3, disturb(begin(setting)[0]))
+    drawn = method.draw(torch.Generator().manual_seed(0), 8)
+    parts = split(drawn, Share(), 4)
+    assert any(part.run[0] == part.run[1] and part.step[0] > 0 for part in parts)
+    together = torch.cat([loss_of(method, part) for part in parts])
+    torch.testing.assert_close(together, loss_of(method, drawn), rtol=1e-4, atol=1e-7)
 
 
 def test_data_without_guidance_has_none_to_bake(tmp_path):

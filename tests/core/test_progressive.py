@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from oracles.gaussian import rectified_flow, ve
@@ -6,7 +8,8 @@ from oracles.perfect_student import perfect_student
 from fewstep.diffusion.process import FLOW, VE
 from fewstep.diffusion.sigmas import flow_trailing, from_timesteps, sigma_table
 from fewstep.diffusion.timesteps import trailing
-from fewstep.distill.progressive import progressive_loss, stages, two_step_target
+from fewstep.distill.knowledge import hop_target, segment_loss
+from fewstep.distill.progressive import WEIGHTING, every_second, stages
 
 LEVELS = {
     VE: from_timesteps(trailing(16), sigma_table()),
@@ -20,20 +23,27 @@ def randn(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def column(levels):
-    return torch.tensor(levels, dtype=torch.float64)[:, None]
+def of_columns(network):
+    """A network that is told each sample's level, for one that all samples have."""
+    return lambda x, sigma: network(x, x.new_full((len(x), 1), sigma))
 
 
 def triples(sigmas):
-    """(sigma, sigma_mid, sigma_next) [N, 1] of the N steps of the student of this teacher."""
-    return column(sigmas[:-2:2]), column(sigmas[1:-1:2]), column(sigmas[2::2])
+    """(sigma, sigma_mid, sigma_next) of the N steps of the student of this teacher."""
+    return list(zip(sigmas[:-2:2], sigmas[1:-1:2], sigmas[2::2], strict=True))
+
+
+def target_of(teacher, x, levels, process):
+    """What the student is to say at the first of three levels."""
+    start, landing = every_second(teacher, x, levels, process=process)
+    return hop_target(start, landing, levels[0], levels[2])
 
 
 def test_the_target_by_hand():
     teacher = lambda x, sigma: x / 2
-    x, levels = torch.full((1, 1), 8.0), [torch.full((1, 1), level) for level in (4.0, 2.0, 1.0)]
     # x0 estimate 4, so 6 at level 2; there 3, so 4.5 at level 1; (4.5 - 8 / 4) / (1 - 1 / 4)
-    assert two_step_target(teacher, x, *levels).item() == pytest.approx(10 / 3, rel=1e-6)
+    target = target_of(teacher, torch.full((1, 1), 8.0), (4.0, 2.0, 1.0), VE)
+    assert target.item() == pytest.approx(10 / 3, rel=1e-6)
 
 
 def algorithm_2(teacher, z, alphas, sigmas):
@@ -46,24 +56,27 @@ def algorithm_2(teacher, z, alphas, sigmas):
     return (z_next - s_next / s * z) / (a_next - s_next / s * a)
 
 
-def test_the_target_is_that_of_algorithm_2_on_the_vp_process():
-    levels = triples(LEVELS[VE])
-    # the same levels and states where alpha^2 + sigma^2 = 1
-    alphas = [(1 + level**2) ** -0.5 for level in levels]
-    sigmas = [level * alpha for level, alpha in zip(levels, alphas, strict=True)]
-    network = lambda z, sigma: torch.sin(2 * z) + sigma
-    z = randn(8, 5)
-    wanted = algorithm_2(network, z, alphas, sigmas)
+NETWORK = lambda z, sigma: torch.sin(2 * z) + sigma
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_the_target_is_that_of_algorithm_2_on_the_vp_process(step):
+    levels = triples(LEVELS[VE])[step]
     vp = lambda level: (1 + level**2) ** -0.5
-    teacher = lambda x, level: network(x * vp(level), level * vp(level))
-    torch.testing.assert_close(two_step_target(teacher, z / alphas[0], *levels), wanted)
+    # the same levels and states where alpha^2 + sigma^2 = 1
+    alphas = [vp(level) for level in levels]
+    sigmas = [level * alpha for level, alpha in zip(levels, alphas, strict=True)]
+    z = randn(8, 5)
+    teacher = lambda x, level: NETWORK(x * vp(level), level * vp(level))
+    wanted = algorithm_2(NETWORK, z, alphas, sigmas)
+    torch.testing.assert_close(target_of(teacher, z / alphas[0], levels, VE), wanted)
 
 
-def test_the_target_is_that_of_algorithm_2_on_the_flow_process():
-    levels = triples(LEVELS[FLOW])
-    network = lambda z, sigma: torch.sin(2 * z) + sigma
-    wanted = algorithm_2(network, randn(8, 5), [1 - level for level in levels], levels)
-    torch.testing.assert_close(two_step_target(network, randn(8, 5), *levels), wanted)
+@pytest.mark.parametrize("step", range(8))
+def test_the_target_is_that_of_algorithm_2_on_the_flow_process(step):
+    levels = triples(LEVELS[FLOW])[step]
+    wanted = algorithm_2(NETWORK, randn(8, 5), [1 - level for level in levels], levels)
+    torch.testing.assert_close(target_of(NETWORK, randn(8, 5), levels, FLOW), wanted)
 
 
 def test_at_the_last_interval_the_target_is_the_teachers_second_estimate():
@@ -73,77 +86,64 @@ def test_at_the_last_interval_the_target_is_the_teachers_second_estimate():
         seen.append(torch.sin(3 * x) + sigma)
         return seen[-1]
 
-    levels = [torch.full((4, 1), level, dtype=torch.float64) for level in (0.7, 0.3, 0.0)]
-    assert torch.equal(two_step_target(teacher, randn(4, 50), *levels), seen[1])
+    target = target_of(teacher, randn(4, 50), (0.7, 0.3, 0.0), VE)
+    torch.testing.assert_close(target, seen[1], rtol=1e-12, atol=1e-12)
 
 
 @PROCESSES
 @pytest.mark.parametrize("steps", [1, 2, 4, 8])
-def test_a_student_of_the_exact_map_has_no_loss_at_any_level(process, steps):
-    teacher_sigmas = LEVELS[process][:: 8 // steps]
-    levels = triples(teacher_sigmas)
-    assert len(levels[0]) == steps and levels[2][-1] == 0.0
-    x = teacher_sigmas[0] * randn(steps, 6)
-    teacher = perfect_student(EXACT[process], teacher_sigmas)
-    student = perfect_student(EXACT[process], teacher_sigmas[::2])
-    loss = progressive_loss(student, teacher, x, *levels, process=process)
-    assert loss.shape == (steps,) and loss.max() < 1e-18
-    # the teacher itself takes steps of half the length
-    untrained = progressive_loss(teacher, teacher, x, *levels, process=process)
-    assert (untrained > 1e-7).all()
+def test_a_student_of_the_exact_map_has_no_loss_at_any_step_of_a_run(process, steps):
+    sigmas = LEVELS[process][:: 8 // steps]
+    teacher, student = (perfect_student(EXACT[process], grid) for grid in (sigmas, sigmas[::2]))
+    way = every_second(of_columns(teacher), sigmas[0] * randn(3, 6), sigmas, process=process)
+    assert way.shape == (steps + 1, 3, 6)
+    for k, (sigma, sigma_next) in enumerate(pairwise(sigmas[::2])):
+        levels = (torch.full((3, 1), level, dtype=way.dtype) for level in (sigma, sigma_next))
+        sigma, sigma_next = levels
+        places = way[k], sigma, way[k + 1], sigma_next
+        options = {"process": process, "weighting": WEIGHTING}
+        assert segment_loss(student, *places, **options).max() < 1e-18
+        # the teacher itself takes steps of half the length
+        assert (segment_loss(teacher, *places, **options) > 1e-7).all()
 
 
 @PROCESSES
 def test_of_halving_the_exact_map_again_and_again_the_exact_map_is_left(process):
-    sigmas = LEVELS[process]
-    student = perfect_student(EXACT[process], sigmas)
+    sigmas, x = LEVELS[process], LEVELS[process][0] * randn(4, 6)
+    exact_end = every_second(
+        of_columns(perfect_student(EXACT[process], sigmas)), x, sigmas, process=process
+    )[-1]
     for steps in stages(16, 1):
-        teacher, levels = student, triples(sigmas)
+        teacher = of_columns(perfect_student(EXACT[process], sigmas))
+        way = every_second(teacher, x, sigmas, process=process)
         sigmas = sigmas[::2]
-        assert len(sigmas) == steps + 1
-        target = two_step_target(teacher, sigmas[0] * randn(steps, 6), *levels)
-        student = perfect_student(EXACT[process], sigmas)
-        torch.testing.assert_close(student(sigmas[0] * randn(steps, 6), levels[0]), target)
+        assert len(sigmas) == steps + 1 == len(way)
+        student = of_columns(perfect_student(EXACT[process], sigmas))
+        target = hop_target(way[0], way[1], sigmas[0], sigmas[1])
+        torch.testing.assert_close(student(x, sigmas[0]), target)
+        torch.testing.assert_close(way[-1], exact_end)
 
 
-def test_the_loss_counts_by_truncated_snr_unless_told_otherwise():
-    x = torch.full((2, 1, 2), 8.0)
-    levels = [torch.tensor(pair)[:, None, None] for pair in ([4.0, 0.5], [2.0, 0.25], [0.0, 0.0])]
-    teacher = lambda x, sigma: torch.full_like(x, 3.0)
-    student = lambda x, sigma: torch.tensor([[[4.0, 5.0]]] * 2)
-    # squares of 1 and 2; max(SNR, 1) is 1 at level 4 and 4 at level 0.5
-    loss = lambda **weighting: progressive_loss(
-        student, teacher, x, *levels, process=VE, **weighting
-    )
-    assert loss().tolist() == [2.5, 10.0]
-    assert loss(weighting="v").tolist() == [2.5 * 17 / 16, 12.5]
-
-
-def test_the_teacher_is_asked_twice_and_given_no_gradient():
+def test_the_teacher_is_asked_once_a_level_and_given_no_gradient():
     asked, is_recorded = [], []
-    gains = {who: torch.ones((), requires_grad=True) for who in ("student", "teacher")}
 
     def teacher(x, sigma):
-        asked.append(sigma.tolist())
+        asked.append(sigma)
         is_recorded.append(torch.is_grad_enabled())
-        return gains["teacher"] * x / 2
+        return gain * x / 2
 
-    x = torch.ones(1, 3, requires_grad=True)
-    levels = [torch.full((1, 1), level) for level in (4.0, 2.0, 1.0)]
-    student = lambda x, sigma: gains["student"] * x.detach()
-    progressive_loss(student, teacher, x, *levels, process=VE).sum().backward()
-    assert asked == [[[4.0]], [[2.0]]] and is_recorded == [False, False]
-    assert gains["student"].grad != 0
-    assert gains["teacher"].grad is None and x.grad is None
+    gain, x = torch.ones((), requires_grad=True), torch.ones(1, 3, requires_grad=True)
+    way = every_second(teacher, x, (4.0, 3.0, 2.0, 1.0, 0.0), process=VE)
+    assert asked == [4.0, 3.0, 2.0, 1.0] and not any(is_recorded)
+    assert torch.equal(way[0], x) and not way.requires_grad
 
 
-def test_the_loss_is_computed_in_float32_from_half_precision():
+def test_the_run_is_computed_in_float32_from_half_precision():
     x = randn(3, 50).half()
-    levels = [torch.full((3, 1), level) for level in (0.6, 0.5, 0.4)]
     half, full = lambda x, sigma: (0.3 * x).half(), lambda x, sigma: (0.3 * x).half().float()
-    loss = progressive_loss(half, half, x, *levels, process=VE)
-    assert torch.equal(loss, progressive_loss(full, full, x.float(), *levels, process=VE))
-    assert loss.dtype == torch.float32
+    of_half = every_second(half, x, (0.6, 0.5, 0.4), process=VE)
+    assert of_half.dtype == torch.float32
+    assert torch.equal(of_half, every_second(full, x.float(), (0.6, 0.5, 0.4), process=VE))
 
 
 @pytest.mark.parametrize(
