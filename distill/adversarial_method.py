@@ -11,7 +11,14 @@ import torch
 from . import adversarial
 from .features import choose_layers, features_of
 from .matching import Draw, level_between
-from .setting import Setting, anchor_levels, begin, choose_from, trained_on
+from .setting import (
+    Setting,
+    anchor_levels,
+    begin,
+    choose_from,
+    choose_trajectories,
+    trained_on,
+)
 from .training import Method, Turn
 
 # how much the distillation term counts against the heads: arXiv:2311.17042
@@ -87,11 +94,12 @@ def _noised(setting, batch, which):
 
 
 def _draw(setting, steps):
-    count, shape = trained_on(setting), setting.data.request.shape
+    data, spans = setting.data, trained_on(setting)
     anchors = anchor_levels(setting.data, steps)[:-1]
 
     def draw(generator, size):
-        index = choose_from(count, size, generator)
+        index = choose_trajectories(spans, size, generator)
+        shape = data.shape_of(int(index[0]))
         return Judged(
             index,
             anchors[choose_from(steps, size, generator)],

@@ -23,12 +23,15 @@ def refuse(chain: Chain) -> None:
 def trials(chain: Chain) -> list[Training]:
     """Trainings to throw away: of the first stage, and of the second, which all others are like.
 
+    Of several sizes of picture they train on the largest, so that what fits there fits.
+
     Raises:
         ValueError: as of the stages' methods.
     """
     found, before = [], None
+    setting = chain.setting._replace(data=chain.setting.data.largest)
     for stage in chain.stages[:2]:
-        found.append(Training(stage.begin(chain.setting, before), chain.options, chain.share))
+        found.append(Training(stage.begin(setting, before), chain.options, chain.share))
         before = found[-1].method.average
     return found
 

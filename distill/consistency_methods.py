@@ -12,6 +12,7 @@ from .setting import (
     anchor_sigmas,
     begin,
     choose_from,
+    choose_trajectories,
     noise_for,
     trained_on,
 )
@@ -57,11 +58,11 @@ def train_consistency(setting: Setting) -> Method:
     """Consistency training without a teacher (iCT): its target is the student itself."""
     student, average = begin(setting)
     levels = grid(setting)
-    c = ict_c(torch.Size(setting.data.request.shape).numel())
 
     def loss(batch):
         f = _function(setting, student, batch.index)
         places = _noised(setting, batch, levels)
+        c = ict_c(batch.noise[0].numel())
         return consistency_training_loss(f, f, *places, c, process=setting.network.process)
 
     turns = (Turn("student", student, loss),)
@@ -102,10 +103,11 @@ def pcm(setting: Setting, steps: int) -> Method:
     data = setting.data
     student, average = begin(setting)
     edges = anchor_sigmas(data, steps)
-    count, passes = trained_on(setting), len(data.request.sigmas) - 1
+    spans, passes = trained_on(setting), len(data.request.sigmas) - 1
 
     def draw(generator, size):
-        return States(choose_from(count, size, generator), choose_from(passes, size, generator))
+        index = choose_trajectories(spans, size, generator)
+        return States(index, choose_from(passes, size, generator))
 
     def loss(batch):
         sigma_next = data.sigma(batch.level + 1)
@@ -140,11 +142,11 @@ def _noised(setting, batch, levels):
 
 
 def _draw(setting, levels):
-    count = trained_on(setting)
+    spans = trained_on(setting)
 
     def draw(generator, size):
-        index = choose_from(count, size, generator)
-        noise = noise_for(setting, size, generator)
+        index = choose_trajectories(spans, size, generator)
+        noise = noise_for(setting, index, generator)
         return Noised(index, noise, choose_from(len(levels) - 1, size, generator))
 
     return draw

@@ -15,7 +15,7 @@ from .fake_score import fake_score_loss
 from .guidance import draw_scales
 from .matching import Draw, decoupled_matching_loss, level_between
 from .network import NEGATIVE, denoiser
-from .setting import Setting, anchor_sigmas, begin, choose_from
+from .setting import Setting, anchor_sigmas, begin, choose_from, choose_span
 from .training import Method, Turn
 from .trajectory_matching import roll_out, trajectory_matching_loss
 
@@ -132,10 +132,11 @@ def _noised(setting, batch, which, low, high):
 
 
 def _draw(setting, steps):
-    shape, scales = setting.data.request.shape, setting.data.request.cfg_scales
+    data, scales = setting.data, setting.data.request.cfg_scales
     low, high = min(scales), max(scales)
 
     def draw(generator, size):
+        shape = data.shape_of(choose_span(data.spans, generator)[0])
         return Walks(
             choose_from(setting.network.rows, size, generator),
             draw_scales(low, high, size, generator),

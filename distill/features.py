@@ -41,7 +41,7 @@ def choose_layers(setting: Setting) -> dict[str, int]:
         ValueError: no layer is of that kind.
     """
     network, paths = setting.network, list(setting.network.hooks.layers)
-    noise = torch.randn(2, *setting.data.request.shape, generator=setting.generator)
+    noise = torch.randn(2, *setting.data.shape_of(0), generator=setting.generator)
     # in the middle of what the data has
     sigma = setting.data.request.sigmas[len(setting.data.request.sigmas) // 2]
     x = (network.process.std(sigma) * noise).to(network.device)

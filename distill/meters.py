@@ -4,7 +4,7 @@ A loss can fall while samples get worse. Limits of the channels' std and of dive
 which distribution matching is known to be over-baked; those of mean and detail are our own choice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -78,6 +78,21 @@ def measure(student: torch.Tensor, teacher: torch.Tensor, groups: Iterable[int])
     )
 
 
+def mean_of(several: Sequence[Meters]) -> Meters:
+    """What pictures of several sizes measure together: of each number the mean of those there are.
+
+    Args:
+        several: of one model, so that all have as many channels; one or more.
+    """
+    return Meters(
+        mean_shift=_means(meters.mean_shift for meters in several),
+        std_ratio=_means(meters.std_ratio for meters in several),
+        detail_ratio=_mean(meters.detail_ratio for meters in several),
+        diversity=_mean(meters.diversity for meters in several),
+        paired_error=_mean(meters.paired_error for meters in several),
+    )
+
+
 def has_collapsed(meters: Meters) -> bool:
     """Whether the seeds of one prompt become one picture.
 
@@ -109,6 +124,15 @@ def score(meters: Meters, is_paired: bool) -> float:
         + _departure([meters.detail_ratio], 1.0, DETAIL_LIMIT)
         + _departure([meters.diversity], 1.0, DIVERSITY_LIMIT)
     )
+
+
+def _mean(values):
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _means(several):
+    return tuple(_mean(values) for values in zip(*several, strict=True))
 
 
 def _departure(values, best, limit):

@@ -21,6 +21,7 @@ from .setting import (
     anchor_sigmas,
     begin,
     choose_from,
+    choose_trajectories,
     noise_for,
     trained_on,
 )
@@ -120,7 +121,7 @@ def halve(setting: Setting, steps: int, teacher: Lora) -> Method:
     """
     process = setting.network.process
     student, average = begin(setting, teacher)
-    anchors, count = anchor_sigmas(setting.data, 2 * steps), trained_on(setting)
+    anchors, spans = anchor_sigmas(setting.data, 2 * steps), trained_on(setting)
 
     def loss(batch):
         is_new = torch.cat([torch.ones(1, dtype=torch.bool), batch.run.diff() != 0])
@@ -138,17 +139,18 @@ def halve(setting: Setting, steps: int, teacher: Lora) -> Method:
         # a batch may begin and end within a run, so that each step is as likely
         place = choose_from(steps, 1, generator) + torch.arange(size)
         run, runs = place // steps, (size - 1) // steps + 2
-        index, noise = choose_from(count, runs, generator), noise_for(setting, runs, generator)
+        index = choose_trajectories(spans, runs, generator)
+        noise = noise_for(setting, index, generator)
         return Runs(index[run], run, place % steps, noise[run])
 
     return Method(student, average, (Turn("student", student, loss),), draw)
 
 
 def _draw(setting, levels):
-    count = trained_on(setting)
+    spans = trained_on(setting)
 
     def draw(generator, size):
-        index = choose_from(count, size, generator)
+        index = choose_trajectories(spans, size, generator)
         return States(index, levels[choose_from(len(levels), size, generator)])
 
     return draw

@@ -1,11 +1,14 @@
 """What a method works on: a network, its teacher's data, and the student that begins."""
 
 import copy
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
 
 from ..guidance.embedded import COND_PROJ
+from .joined_data import JoinedData
 from .lora import Lora
 from .network import Network, denoiser, guided_denoiser
 from .told import keep_slow
@@ -16,12 +19,13 @@ class Setting(NamedTuple):
     """What a method works on.
 
     Attributes:
-        held_out: the last trajectories, which are left for validation.
+        data: of one size of picture, or of several.
+        held_out: of each size the last trajectories, which are left for validation.
         base: LoRAs that are on for good under the student, such as a baked guidance.
     """
 
     network: Network
-    data: Trajectories
+    data: Trajectories | JoinedData
     rank: int
     lora_alpha: float
     seed: int
@@ -89,7 +93,7 @@ def begin(setting: Setting, before: Lora | None = None) -> tuple[Lora, Lora]:
     return student, average
 
 
-def anchor_levels(data: Trajectories, steps: int) -> torch.Tensor:
+def anchor_levels(data: Trajectories | JoinedData, steps: int) -> torch.Tensor:
     """The numbers [steps + 1] of the data's levels that a student of so many steps is used at.
 
     Raises:
@@ -105,24 +109,30 @@ def anchor_levels(data: Trajectories, steps: int) -> torch.Tensor:
     return torch.arange(0, passes + 1, passes // steps)
 
 
-def anchor_sigmas(data: Trajectories, steps: int) -> list[float]:
+def anchor_sigmas(data: Trajectories | JoinedData, steps: int) -> list[float]:
     """The levels [steps + 1] themselves; errors as of `anchor_levels`."""
     return [data.request.sigmas[level] for level in anchor_levels(data, steps)]
 
 
-def trained_on(setting: Setting) -> int:
-    """How many trajectories are trained on.
+def trained_on(setting: Setting) -> list[range]:
+    """The numbers of the trajectories of each size that are trained on.
 
     Raises:
-        ValueError: none is left.
+        ValueError: none is left of a size.
     """
-    count = len(setting.data) - setting.held_out
-    if count < 1:
+    held_out, spans = setting.held_out, setting.data.spans
+    if few := [len(span) for span in spans if len(span) <= held_out]:
+        of_size = " of one size" if len(spans) > 1 else ""
         raise ValueError(
-            f"the teacher's data has {len(setting.data)} trajectories, and {setting.held_out} of "
-            "them are held out for validation; none is left. Make more, or validate fewer."
+            f"the teacher's data has {few[0]} trajectories{of_size}, and {held_out} of them are "
+            "held out for validation; none is left. Make more, or validate fewer."
         )
-    return count
+    return [span[: len(span) - held_out] for span in spans]
+
+
+def looked_at(data: Trajectories | JoinedData, count: int) -> list[torch.Tensor]:
+    """Numbers of the trajectories of each size whose pictures a student is judged by: its last."""
+    return [torch.tensor(span[-count:]) for span in data.spans]
 
 
 def choose_from(count: int, size: int, generator) -> torch.Tensor:
@@ -130,6 +140,26 @@ def choose_from(count: int, size: int, generator) -> torch.Tensor:
     return torch.randint(count, (size,), generator=generator)
 
 
-def noise_for(setting: Setting, size: int, generator) -> torch.Tensor:
-    """Standard normal noise [size, C, ...] on the CPU, for latents of the data."""
-    return torch.randn(size, *setting.data.request.shape, generator=generator)
+def choose_span(spans: Sequence[range], generator) -> range:
+    """The numbers of one size, each as likely as it has many; of a single one nothing is drawn."""
+    if len(spans) == 1:
+        return spans[0]
+    place = int(choose_from(sum(map(len, spans)), 1, generator))
+    ends = accumulate(map(len, spans))
+    return next(span for span, end in zip(spans, ends, strict=True) if place < end)
+
+
+def choose_trajectories(spans: Sequence[range], size: int, generator) -> torch.Tensor:
+    """Numbers [size] of trajectories of one size, so that all in all each is as likely.
+
+    Args:
+        spans: numbers of each size to choose from.
+    """
+    span = choose_span(spans, generator)
+    return span.start + choose_from(len(span), size, generator)
+
+
+def noise_for(setting: Setting, index, generator) -> torch.Tensor:
+    """Standard normal noise [B, C, ...] on the CPU, for latents of these trajectories [B]."""
+    shape = setting.data.shape_of(int(index[0]))
+    return torch.randn(len(index), *shape, generator=generator)

@@ -12,7 +12,7 @@ class TrainOptions(NamedTuple):
 
     Attributes:
         layers: patterns, see `targets.choose`.
-        pictures: made at every validation.
+        pictures: made at every validation, of each size of the data.
     """
 
     run: Options
@@ -32,10 +32,12 @@ class TrainOptions(NamedTuple):
         """What a method works on with these options.
 
         Args:
-            network: a `network.Network`; data: the teacher's `trajectories.Trajectories`.
+            network: a `network.Network`.
+            data: the teacher's `trajectories.Trajectories`, or `joined_data.JoinedData`.
             base: LoRAs under the student.
         """
         # what is trained on is not what it is judged by, where there is enough of it
-        held_out = self.pictures if len(data) >= 4 * self.pictures else 0
+        least = min(map(len, data.spans))
+        held_out = self.pictures if least >= 4 * self.pictures else 0
         shape = {"rank": self.rank, "lora_alpha": self.lora_alpha}
         return Setting(network, data, seed=self.run.seed, held_out=held_out, base=base, **shape)

@@ -98,7 +98,7 @@ class Trajectories:
     """
 
     def __init__(self, shards: Shards, process: Process):
-        self.request = Request(**{k: _tuples(v) for k, v in shards.request.items()})
+        self.request = request_in(shards)
         self.process = process
         if self.request.process != process.name:
             raise ValueError(
@@ -114,6 +114,20 @@ class Trajectories:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def spans(self) -> tuple[range, ...]:
+        """The numbers of the trajectories of each size; here there is one."""
+        return (range(len(self)),)
+
+    @property
+    def largest(self) -> "Trajectories":
+        """The set of the largest latents."""
+        return self
+
+    def shape_of(self, number: int) -> tuple[int, ...]:
+        """[C, ...] of the latents of a trajectory."""
+        return self.request.shape
 
     def sigma(self, level):
         """The levels [B, 1, ...] by their numbers [B], 0 the noisiest."""
@@ -137,6 +151,11 @@ class Trajectories:
     def _take(self, shards, index, level):
         pairs = zip(index.tolist(), level.tolist(), strict=True)
         return torch.stack([shards[i][k] for i, k in pairs]).float()
+
+
+def request_in(shards: Shards) -> Request:
+    """What a set on disk is made of; it need not be whole."""
+    return Request(**{k: _tuples(v) for k, v in shards.request.items()})
 
 
 def make(network: Network, request: Request, folder: Path, *, batch=8, on_step=lambda done: None):

@@ -3,6 +3,7 @@
 import torch
 from small_network import SHAPE, SmallNetwork
 
+from fewstep.distill.joined_data import join
 from fewstep.distill.network import NEGATIVE, denoiser
 from fewstep.distill.setting import Setting
 from fewstep.distill.trajectories import Request, make
@@ -29,6 +30,30 @@ def small_setting(
     )
     setting = Setting(network, make(network, wanted, folder), 2, 2.0, seed=0)
     return setting._replace(held_out=held_out) if held_out else setting
+
+
+# of a second size
+WIDE = (2, 4, 6)
+
+
+def joined_setting(process, folder, counts=(6, 3), cfg_scales=None, held_out=0):
+    """The same of two sizes of picture, SHAPE and WIDE, with so many trajectories of each."""
+    told = len(set(cfg_scales or (CFG,))) > 1
+    network = SmallNetwork(process, is_told=told)
+    sets = []
+    for shape, count in zip((SHAPE, WIDE), counts, strict=True):
+        wanted = Request(
+            teacher=network.fingerprint,
+            process=process.name,
+            sigmas=SIGMAS[process.name],
+            cfg_scales=(cfg_scales or (CFG,) * count)[:count],
+            shape=shape,
+            rows=tuple(k % network.rows for k in range(count)),
+            seeds=tuple(range(count)),
+            dtype="float32",
+        )
+        sets.append(make(network, wanted, folder / str(shape[-1])))
+    return Setting(network, join(sets), 2, 2.0, seed=0, held_out=held_out), sets
 
 
 def predicted(setting, index, x, sigma, *changes):

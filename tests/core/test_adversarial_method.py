@@ -205,7 +205,8 @@ class Deep:
 def test_eight_layers_are_looked_at_evenly_over_a_deep_network():
     network = Deep()
     data = SimpleNamespace(
-        request=SimpleNamespace(shape=(3, 4, 4), sigmas=(9.0, 3.0, 1.0, 0.3, 0.0)),
+        request=SimpleNamespace(sigmas=(9.0, 3.0, 1.0, 0.3, 0.0)),
+        shape_of=lambda number: (3, 4, 4),
         rows=torch.tensor([0]),
     )
     generator = torch.Generator().manual_seed(0)

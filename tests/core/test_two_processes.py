@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from small_network import SHAPE, SmallNetwork
 
+from fewstep.distill.joined_data import join
 from fewstep.distill.methods import bake_guidance
 from fewstep.distill.setting import Setting
 from fewstep.distill.training import Options, Share, Training
@@ -14,7 +15,7 @@ from fewstep.distill.trajectories import Request, make
 ITERATIONS = 12
 
 
-def student(folder, share=None, accumulation=1):
+def student(folder, share=None, accumulation=1, shapes=(SHAPE,)):
     """The parameters of a student and its average, and its losses."""
     torch.set_num_threads(1)
     network = SmallNetwork()
@@ -27,7 +28,10 @@ def student(folder, share=None, accumulation=1):
         rows=(0, 1, 2, 3, 4),
         seeds=(0, 1, 2, 3, 4),
     )
-    method = bake_guidance(Setting(network, make(network, request, folder), 2, 2.0, seed=0))
+    sets = [
+        make(network, request._replace(shape=shape), folder / str(shape[-1])) for shape in shapes
+    ]
+    method = bake_guidance(Setting(network, join(sets), 2, 2.0, seed=0))
     options = Options(
         iterations=ITERATIONS,
         batch=8,
@@ -49,22 +53,26 @@ def average_over_processes(tensors):
         tensor /= dist.get_world_size()
 
 
-def process(index, folder, accumulation):
+def process(index, folder, *given):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=index, world_size=2
     )
     share = Share(index, 2, average_over_processes)
-    torch.save(student(folder / f"data {index}", share, accumulation), folder / f"{index}.pt")
+    torch.save(student(folder / f"data {index}", share, *given), folder / f"{index}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
 @pytest.mark.skipif(not dist.is_available(), reason="this torch has no torch.distributed")
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_two_processes_train_the_student_that_one_does(tmp_path, accumulation):
-    alone, losses = student(tmp_path / "alone")
+@pytest.mark.parametrize(
+    ("accumulation", "shapes"), [(1, (SHAPE,)), (2, (SHAPE,)), (2, (SHAPE, (2, 4, 6)))]
+)
+def test_two_processes_train_the_student_that_one_does(tmp_path, accumulation, shapes):
+    alone, losses = student(tmp_path / "alone", shapes=shapes)
     forked = multiprocessing.get_context("fork")
-    both = [forked.Process(target=process, args=(i, tmp_path, accumulation)) for i in range(2)]
+    both = [
+        forked.Process(target=process, args=(i, tmp_path, accumulation, shapes)) for i in range(2)
+    ]
     for one in both:
         one.start()
     for one in both:
