@@ -1,7 +1,8 @@
 """Several sets of trajectories, each of its own size of picture, as one to train on.
 
 Numbers of trajectories run through all sets, one after the other. Latents of different sizes make
-no batch, so what is asked for at once is of one set.
+no batch, so what is asked for at once is of one set, as in the multi-aspect training of Podell et
+al., "SDXL", arXiv:2307.01952, section 2.3; there each size comes in turn, here by its share.
 """
 
 from collections.abc import Sequence

@@ -13,6 +13,7 @@ from .check import FewStepCheck
 from .demo import FewStepDemoModel
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
+from .join_data import FewStepJoinData
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .negative import FewStepNegative
 from .picture_data import FewStepPictureData
@@ -43,6 +44,7 @@ NODES = [
     FewStepPrompts,
     FewStepTeacherData,
     FewStepPictureData,
+    FewStepJoinData,
     FewStepTrainOptions,
     FewStepBakeGuidance,
     FewStepDistill,

@@ -16,7 +16,7 @@ from .training_sockets import DataSocket, LoraSocket, LossSocket, OptionsSocket
 def _inputs(name, *own):
     return [
         io.Model.Input("model", tooltip="The teacher, as it went into Teacher Data (FewStep)."),
-        DataSocket.Input("data", tooltip="From Teacher Data (FewStep), or Picture Data (FewStep)."),
+        DataSocket.Input("data", tooltip="From Teacher Data, Picture Data or Join Data (FewStep)."),
         *own,
         io.String.Input(
             "name",

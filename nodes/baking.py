@@ -1,32 +1,28 @@
 """A training in ComfyUI from its data to its LoRA: plan, run, validation, report."""
 
 import logging
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
 
 from ..distill.chain_plan import plan_of, refuse, trials
-from ..distill.lora import Lora, joined
-from ..distill.meters import Meters, measure
+from ..distill.joined_data import join
+from ..distill.lora import joined
 from ..distill.plan import as_text
 from ..distill.shards import Shards
 from ..distill.stages import Chain, train
 from ..distill.train_options import TrainOptions
 from ..distill.trajectories import KIND, Trajectories
-from ..distill.ways import WAYS, Stage, Way
+from ..distill.ways import WAYS
 from ..distill.words import cautions, lines_of
 from ..recipes.recipe import Recipe
-from ..recipes.students import student_recipe
-from .host import applied, files, patching, pictures, runs, texts
+from .host import files, pictures, texts
 from .host.progress import Progress
-from .host.sampling import sampling_of
 from .host.training import network_of
 from .host.trial import measured
-from .plan import Plan, plan
-from .samplers import fewstep_euler
 from .students import digest, lora_of, save_lora, tensors_of
 from .training_sockets import TeacherData
+from .validation import Validation
 
 
 class Baked(NamedTuple):
@@ -64,12 +60,12 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
             disk, or a run that diverged; what was trained until its last checkpoint stays.
     """
     words, way = data.prompts, WAYS[order.way]
-    shards = Shards.opened(data.folder, KIND)
-    is_told = len(set(shards.request["cfg_scales"])) > 1
+    shards = [Shards.opened(folder, KIND) for folder in data.folders]
+    is_told = any(len(set(part.request["cfg_scales"])) > 1 for part in shards)
     layers = {"layers": options.layers, "is_checkpointed": options.is_checkpointed}
     prompts = words.positive, words.negative
     with network_of(model, *prompts, **layers, is_told=is_told) as network:
-        trajectories = Trajectories(shards, network.process)
+        trajectories = join([Trajectories(part, network.process) for part in shards])
         _check_same(trajectories, network)
         base = _base(order, network)
         setting = options.setting(network, trajectories, base)
@@ -81,79 +77,13 @@ def bake(node, model, data: TeacherData, order: Order, options: TrainOptions, va
             about=_about(setting, order, options),
             is_paired=way.is_paired,
         )
-        validation = Validation(network, setting, order, words, options)
+        validation = Validation(network, setting, order, words, options.pictures)
         refuse(chain)
         left, tried = chain.left(), trials(chain)
         planned = _planned(node, chain, tried, left) if left else "done before"
         on_step = _shown(node, chain, left, planned)
         trained = train(chain, validate=validation, on_step=on_step)
         return _baked(trained, chain, validation, planned, vae)
-
-
-class Validation:
-    """Pictures of the held out trajectories' prompts and seeds, teacher's and student's."""
-
-    def __init__(self, network, setting, order, words, options):
-        self.network, self.setting, self.order = network, setting, order
-        data, count = setting.data, max(1, options.pictures)
-        self.index = torch.arange(max(0, len(data) - count), len(data))
-        self.groups = data.rows[self.index].tolist()
-        self.positive = [words.positive[row] for row in self.groups]
-        self.negative = words.negative
-        self.seeds = [data.request.seeds[i] for i in self.index]
-        # what cannot be measured is refused before a pass
-        measure(data.x0(self.index), data.x0(self.index), self.groups)
-
-    @cached_property
-    def teacher(self) -> torch.Tensor:
-        """Latents that the teacher makes; of pictures the data holds none, so it is run."""
-        data = self.setting.data
-        if data.request.has_paths:
-            return data.x0(self.index)
-        euler, sigmas = runs.as_sampler(fewstep_euler), list(data.request.sigmas)
-        scales = data.cfg_scales[self.index].tolist()
-        return self._sampled([Plan(self.network.model, euler, sigmas, s) for s in scales])
-
-    def recipe(self, stage: Stage) -> Recipe:
-        told = self.setting.data.request.cfg_range
-        title = f"{self.order.title} ({self.order.name})"
-        way = WAYS[self.order.way]
-        return _recipe_of(self.network.model, way, stage, title, told)
-
-    def student(self, stage: Stage, lora: Lora) -> torch.Tensor:
-        """Latents that the student's users would get."""
-        recipe, told = self.recipe(stage), self.setting.told(self.index)
-        guidance = [0.0] * len(self.index) if told is None else told.tolist()
-        plans = [plan(self.network.model, recipe, guidance=scale) for scale in guidance]
-        with self.network.hooks.using(*self.setting.base, lora):
-            return self._sampled(plans)
-
-    def _sampled(self, plans):
-        shape = self.setting.data.request.shape
-        words = self.positive, self.negative, self.seeds
-        return pictures.sampled(plans, *words, shape, self.network)
-
-    def __call__(self, stage: Stage, lora: Lora) -> Meters:
-        return measure(self.student(stage, lora), self.teacher, self.groups)
-
-
-def _recipe_of(model, way: Way, stage: Stage, title: str, told=None) -> Recipe:
-    """The recipe of what a stage makes of a MODEL; told as of `student_recipe`."""
-    sampling = sampling_of(model)
-    prediction = patching.prediction_of(sampling)
-    is_flow = prediction == "flow"
-    return student_recipe(
-        title,
-        way.family,
-        applied.base_of(model) or "unknown",
-        prediction,
-        steps=stage.steps,
-        counts=stage.counts,
-        sampler=way.sampler,
-        shift=patching.shift_of(sampling) if is_flow else None,
-        told=told,
-        on_lcm_grid=way.is_on_lcm_grid and not is_flow,
-    )
 
 
 def _check_same(trajectories, network):

@@ -8,13 +8,17 @@ from .training_sockets import DataSocket
 
 
 def data_outputs():
-    return [
-        DataSocket.Output(
-            display_name="data",
-            tooltip="Goes into Bake Guidance (FewStep) and Distill (FewStep).",
+    return [data_output(), report_output("How much was made, and where it lies.")]
+
+
+def data_output():
+    return DataSocket.Output(
+        display_name="data",
+        tooltip=(
+            "Goes into Bake Guidance (FewStep) and Distill (FewStep); with data of other sizes "
+            "first into Join Data (FewStep)."
         ),
-        report_output("How much was made, and where it lies."),
-    ]
+    )
 
 
 def steps_input(what: str):

@@ -132,8 +132,8 @@ def _running_inputs():
             DEFAULTS.pictures,
             1,
             64,
-            "Made at each validation. They are not trained on where the data has four "
-            "times as many or more.",
+            "Made at each validation, of each size. They are not trained on where the data has "
+            "four times as many or more of each.",
         ),
     ]
 

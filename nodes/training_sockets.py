@@ -21,9 +21,19 @@ class Prompts(NamedTuple):
 
 
 class TeacherData(NamedTuple):
-    """Where a teacher's trajectories lie, and the prompts that their rows mean."""
+    """Where a teacher's trajectories lie, and the prompts that their rows mean.
+
+    Attributes:
+        steps: of the teacher.
+        others: where those of other sizes lie that are joined with them, of the same prompts.
+    """
 
     folder: Path
     prompts: Prompts
-    # of the teacher
     steps: int
+    others: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where all of it lies."""
+        return self.folder, *self.others

@@ -29,12 +29,24 @@ def sampled(plans, positive, negative, seeds, shape, network) -> torch.Tensor:
 def side_by_side(model, vae, teacher, student) -> torch.Tensor:
     """IMAGE: each of the teacher's pictures with the student's to its right.
 
+    Those of smaller sizes stand on black, since an IMAGE is of one size.
+
     Args:
         vae: None for rough pictures from the latents alone.
-        teacher, student: [B, C, h, w] clean latents as the network is trained on them.
+        teacher, student: of each size [B, C, h, w] clean latents as the network is trained on them.
     """
-    pairs = zip(_images(model, vae, teacher), _images(model, vae, student), strict=True)
-    return torch.stack([torch.cat(pair, dim=1) for pair in pairs])
+    pairs = [
+        torch.cat(pair, dim=1)
+        for latents in zip(teacher, student, strict=True)
+        for pair in zip(*(_images(model, vae, some) for some in latents), strict=True)
+    ]
+    height, width = (max(pair.shape[side] for pair in pairs) for side in (0, 1))
+    return torch.stack([_on_black(pair, height, width) for pair in pairs])
+
+
+def _on_black(image, height, width):
+    below, right = height - image.shape[0], width - image.shape[1]
+    return torch.nn.functional.pad(image, (0, 0, 0, right, 0, below))
 
 
 def _images(model, vae, latents):

@@ -25,6 +25,7 @@ IDS = {
     "FewStepPrompts",
     "FewStepTeacherData",
     "FewStepPictureData",
+    "FewStepJoinData",
     "FewStepTrainOptions",
     "FewStepBakeGuidance",
     "FewStepDistill",

@@ -165,7 +165,7 @@ def test_students_are_compared_with_the_teachers_own_pictures_of_the_same_seeds(
     assert float(measured[2]) == pytest.approx(varied.item(), rel=5e-3)
     from fewstep.nodes.host.pictures import side_by_side
 
-    wanted = side_by_side(model, None, guided, plain)
+    wanted = side_by_side(model, None, [guided], [plain])
     torch.testing.assert_close(images, wanted, rtol=1e-3, atol=2e-3)
 
 

@@ -620,15 +620,15 @@ def test_each_validated_picture_is_told_the_cfg_of_its_trajectory(ranged, teache
 
     from fewstep.distill.shards import Shards
     from fewstep.distill.trajectories import KIND
-    from fewstep.nodes import baking
+    from fewstep.nodes import validation
 
     told = []
 
-    def planned(*args, guidance, _plan=baking.plan):
+    def planned(*args, guidance, _plan=validation.plan):
         told.append(guidance)
         return _plan(*args, guidance=guidance)
 
-    monkeypatch.setattr(baking, "plan", planned)
+    monkeypatch.setattr(validation, "plan", planned)
     graph.bake(teacher[0], ranged, "told", pictures=2)
     scales = Shards.opened(ranged.folder, KIND).request["cfg_scales"]
     assert told[:2] == pytest.approx(scales[-2:]) and told[0] != told[1]
