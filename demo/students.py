@@ -120,7 +120,7 @@ def config_of(name: str, folder: Path) -> Config:
             folder=folder / f"trajectories_{kind}",
             steps=TEACHER_STEPS,
             cfg=student.cfg,
-            size=SIZE,
+            sizes=(SIZE,),
             seed=SEED,
             batch=32,
         ),

@@ -49,18 +49,26 @@ class Data(NamedTuple):
 
     Attributes:
         cfg: lowest and highest cfg_scale; the same twice for one.
-        size: width and height in pixels.
+        sizes: width and height in pixels of each size of picture.
         batch: trajectories at a time.
     """
 
     folder: Path
     steps: int
     cfg: tuple[float, float]
-    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
     seeds: int = 1
     seed: int = 0
     budget_gb: float = 5.0
     batch: int = 8
+
+    @property
+    def parts(self) -> list["Data"]:
+        """The same of each size alone; of several each has a folder in the folder."""
+        if len(self.sizes) == 1:
+            return [self]
+        named = [(f"{width}x{height}", (width, height)) for width, height in self.sizes]
+        return [self._replace(folder=self.folder / name, sizes=(size,)) for name, size in named]
 
 
 class Method(NamedTuple):

@@ -102,10 +102,20 @@ def _cfg(value):
     return (CFG(value),) * 2
 
 
+def _sizes(value):
+    """One pair, or a list of pairs."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], list):
+        return (_size(value),)
+    found = list_of(_size)(value)
+    if len(set(found)) < len(found):
+        raise Wrong("each [width, height] once", value)
+    return found
+
+
 def _size(value):
     found = list_of(whole(16, 16384))(value)
     if len(found) != 2:
-        raise Wrong("[width, height] in pixels", value)
+        raise Wrong("[width, height] in pixels, or a list of such pairs", value)
     return found
 
 
@@ -140,7 +150,7 @@ REQUIRED = {
         },
     ),
     "data": _section(
-        {"folder": text, "steps": whole(2, 1000), "cfg": _cfg, "size": _size},
+        {"folder": text, "steps": whole(2, 1000), "cfg": _cfg, "size": _sizes},
         {"seeds": whole(1, 1000), "seed": SEED, "budget_gb": ABOVE_0, "batch": whole(1, 4096)},
     ),
     "method": _section({"name": text}, {"steps": whole(1, 1000), "base_lora": text}),
@@ -183,14 +193,14 @@ def _config(read, folder):
     for section, keys in PATHS.items():
         part = read.setdefault(section, {})
         part.update({key: folder / part[key] for key in keys if key in part})
-    model, train = read["model"], read.get("train", {})
+    model, data, train = read["model"], read["data"], read.get("train", {})
     if model["path"] not in (DEMO, DEMO_FLOW):
         model["path"] = folder / model["path"]
     run = Options(validate_every=250)._replace(**{k: train.pop(k) for k in RUN if k in train})
     return Config(
         Model(is_sharded=model.pop("shard", False), **model),
         Prompts(**read["prompts"]),
-        Data(**read["data"]),
+        Data(sizes=data.pop("size"), **data),
         TrainOptions(run, is_checkpointed=train.pop("checkpointing", True), **train),
         Method(**read["method"]),
         Output(**read["output"]),

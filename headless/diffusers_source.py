@@ -5,6 +5,7 @@ Everything is read from disk; nothing is ever downloaded.
 
 import json
 import logging
+from collections.abc import Sequence
 
 import diffusers
 import torch
@@ -32,14 +33,15 @@ UNETS = {768: "sd15", 1024: "sd21", 2048: "sdxl"}
 TRANSFORMERS = {"FluxTransformer2DModel": "flux", "SD3Transformer2DModel": "sd3"}
 
 
-def diffusers_source(model: Model, size: tuple[int, int]) -> Source:
+def diffusers_source(model: Model, sizes: Sequence[tuple[int, int]]) -> Source:
     """The model that [model] names.
 
     Args:
-        size: of pictures, which the shift of FLUX depends on.
+        sizes: of pictures, width and height in pixels; the shift of FLUX depends on them.
 
     Raises:
-        ValueError: the folder has no network, or one that is distilled already.
+        ValueError: the folder has no network, or one that is distilled already; or the sizes have
+            several shifts.
     """
     folder = model.config or model.path
     index = _read(folder / INDEX)
@@ -61,8 +63,9 @@ def diffusers_source(model: Model, size: tuple[int, int]) -> Source:
 
     def load(dtype):
         network = _network(model, folder, part, index[part][1], dtype).eval()
-        return _teacher(model, network, _scheduler(folder), size)
+        return _teacher(model, network, _scheduler(folder), shift)
 
+    shift = _shift(model, _scheduler(folder), sizes)
     _check_undistilled(model, _read(folder / part / "config.json"), _scheduler(folder))
     return Source(stamp_of([*encoders, *_single_file(model)]), encode, load)
 
@@ -98,18 +101,32 @@ def _from_file(kind, model, folder, **options):
         ) from error
 
 
-def _teacher(model, network, scheduler, size):
+def _shift(model, scheduler, sizes):
+    """Of a flow model, for all sizes; a student has one."""
+    found = {
+        size: model.shift or shift_of(scheduler, size[0] * size[1] // (2 * PIXELS) ** 2)
+        for size in sizes
+    }
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{shift:.3f} for {w} x {h}" for (w, h), shift in found.items())
+        raise ValueError(
+            f"[data] size has {len(found)} sizes, for which the shift of this model is {told}; a "
+            "student has one. Set [model] shift to a number between them."
+        )
+    return found[sizes[0]]
+
+
+def _teacher(model, network, scheduler, shift):
     family = family_of(network)
     prediction = prediction_of(family, scheduler.get("prediction_type", "epsilon"))
     is_flow = family.process is FLOW
-    tokens = size[0] * size[1] // (2 * PIXELS) ** 2
     return Teacher(
         model=network,
         prediction=prediction,
         base=model.base or _base(network),
         title=model.path.stem,
         table=None if is_flow else table_of(scheduler),
-        shift=(model.shift or shift_of(scheduler, tokens)) if is_flow else None,
+        shift=shift if is_flow else None,
         guidance=model.guidance,
     )
 

@@ -31,10 +31,15 @@ def _sdxl(pipeline, texts, size, device):
     states, _, pooled, _ = pipeline.encode_prompt(
         texts, device=device, do_classifier_free_guidance=False
     )
+    time_ids = time_ids_of(size).to(states).expand(len(texts), -1)
+    return {"states": states, "pooled": pooled, "time_ids": time_ids}
+
+
+def time_ids_of(size: tuple[int, int]) -> torch.Tensor:
+    """What SDXL is told of a picture's width and height in pixels, [6]."""
     width, height = size
     # original size, corner of the crop, size wanted
-    sizes = torch.tensor([height, width, 0, 0, height, width]).to(states)
-    return {"states": states, "pooled": pooled, "time_ids": sizes.expand(len(texts), -1)}
+    return torch.tensor([height, width, 0, 0, height, width])
 
 
 def _flux(pipeline, texts, size, device):

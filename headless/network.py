@@ -29,6 +29,8 @@ class DiffusersNetwork:
         prediction: what its output means.
         conditions: [rows + 1, ...] by name, see families.py; the last row is the negative. They may
             stay on the CPU: each pass moves what it needs.
+        of_sizes: further conditions by each (height, width) of latents, where a network of several
+            sizes is told them; no part of the fingerprint, since data of a size are of one shape.
         table: rising VE levels of an undistilled UNet's timesteps; None for flow models.
         guidance: what a model like FLUX.1-dev is told where a pass says nothing; None for others.
         layers: patterns of what is to be trained, as `distill.targets.choose` reads them; a UNet's
@@ -45,6 +47,7 @@ class DiffusersNetwork:
         model: nn.Module,
         prediction: Prediction,
         conditions: Mapping[str, torch.Tensor],
+        of_sizes: Mapping[tuple[int, int], Mapping[str, torch.Tensor]] | None = None,
         *,
         table: Sequence[float] | None = None,
         guidance: float | None = None,
@@ -53,9 +56,10 @@ class DiffusersNetwork:
     ):
         self._family = family_of(model)
         self._prediction, self._conditions = prediction, dict(conditions)
-        self._guidance = guidance
+        self._guidance, self._of_sizes = guidance, of_sizes or {}
         self.process, self.table = self._family.process, table
-        _check(model, self._family, self._conditions, table, guidance)
+        for size in self._of_sizes or [None]:
+            _check(model, self._family, self._told_at(size), table, guidance)
         self.rows = len(self._conditions["states"]) - 1
         self.model = model.requires_grad_(False)
         self.device = next(model.parameters()).device
@@ -66,10 +70,15 @@ class DiffusersNetwork:
         """As `Network.denoise`."""
         x = x.to(self.device, torch.float32)
         levels = sigma.to(x).view(-1, *[1] * (x.ndim - 1))
-        given = {name: self._given(values, rows) for name, values in self._conditions.items()}
+        conditions = self._told_at(tuple(x.shape[-2:]))
+        given = {name: self._given(values, rows) for name, values in conditions.items()}
         told = self._told(guidance, x)
         output = self._family.predict(self.model, x, levels, self.table, told, **given)
         return self._prediction.to_denoised(x, output, levels)
+
+    def _told_at(self, size):
+        """Conditions of latents of this (height, width)."""
+        return {**self._conditions, **self._of_sizes[size]} if self._of_sizes else self._conditions
 
     def _given(self, values, rows):
         return values[rows.cpu()].to(self.device, self.model.dtype)

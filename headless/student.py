@@ -20,7 +20,7 @@ def chain_of(config: Config, network, data, here: Processes) -> Chain:
 
     Args:
         network: a DiffusersNetwork.
-        data: the teacher's Trajectories.
+        data: the teacher's Trajectories, or JoinedData of several sizes.
 
     Raises:
         ValueError: base_lora is refused.

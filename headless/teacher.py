@@ -8,10 +8,11 @@ from .conditions import encoded
 from .config import AUTO, BFLOAT16, DEMO, DEMO_FLOW, Config
 from .demo_source import demo_source
 from .diffusers_source import diffusers_source
+from .diffusers_texts import time_ids_of
 from .network import DiffusersNetwork
 from .processes import Processes
 from .sharding import shard
-from .source import Source, Teacher
+from .source import PIXELS, Source, Teacher
 from .told_unet import add_guidance_input
 
 
@@ -23,7 +24,7 @@ def teacher_of(config: Config, texts: list[str], here: Processes):
         OSError: a file cannot be read or written.
     """
     source, dtype = _source(config), _dtype(config.model.dtype, here.device)
-    place = config.data.size, config.data.folder / "texts", here.device, dtype
+    place = config.data.sizes[0], config.data.folder / "texts", here.device, dtype
     if here.is_main:
         encoded(source, texts, *place)
     here.wait()
@@ -49,7 +50,7 @@ def network_of(teacher: Teacher, conditions, config: Config, here: Processes):
     network = DiffusersNetwork(
         teacher.model,
         teacher.prediction,
-        conditions,
+        *by_size(conditions, config.data.sizes),
         table=teacher.table,
         guidance=teacher.guidance,
         layers=config.train.layers,
@@ -61,10 +62,33 @@ def network_of(teacher: Teacher, conditions, config: Config, here: Processes):
         network.hooks.close()
 
 
+def by_size(conditions, sizes):
+    """What a prompt says whatever the size, and what each size of several has besides.
+
+    Args:
+        conditions: by name, of the first size.
+        sizes: width and height in pixels.
+
+    Returns:
+        conditions by name, and those of each latent's (height, width) by name; of one size the
+        second is empty.
+    """
+    if len(sizes) == 1 or "time_ids" not in conditions:
+        return conditions, {}
+    first = conditions["time_ids"]
+    told = {
+        (height // PIXELS, width // PIXELS): {
+            "time_ids": time_ids_of((width, height)).to(first).expand_as(first)
+        }
+        for width, height in sizes
+    }
+    return {name: values for name, values in conditions.items() if name != "time_ids"}, told
+
+
 def _source(config) -> Source:
     if config.model.path in (DEMO, DEMO_FLOW):
         return demo_source(config.model)
-    return diffusers_source(config.model, config.data.size)
+    return diffusers_source(config.model, config.data.sizes)
 
 
 def _dtype(wanted, device):

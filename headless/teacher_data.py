@@ -1,7 +1,7 @@
 """The teacher's trajectories of a run: made by all processes, written by the main one."""
 
+import math
 import shutil
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -35,15 +35,21 @@ def request_of(network, wanted: Data, sigmas, shape) -> Request:
     )
 
 
-def check_disk(folder: Path, wanted: Data, prompts: int, shape) -> None:
+def check_disk(wanted: Data, prompts: int, shapes) -> None:
     """Refuse what the budget or the disk has no room for.
+
+    Args:
+        shapes: [C, h, w] of the latents of each size.
 
     Raises:
         ValueError: says what is needed and there, and what would fit.
     """
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    made = sum(path.stat().st_size for path in folder.glob("*")) if folder.exists() else 0
+    folders = [part.folder for part in wanted.parts]
+    there = next(path for path in (folders[0], *folders[0].parents) if path.exists())
+    made = sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
     free = shutil.disk_usage(there).free + made
+    # of each prompt and seed there is one of every size
+    shape = (sum(map(math.prod, shapes)),)
     budget = round(wanted.budget_gb * GB)
     what = "[prompts] count"
     disk = Disk(free, budget, 0, prompts, wanted.seeds, wanted.steps, shape, what=what)

@@ -12,6 +12,7 @@ import transformers
 from tqdm import tqdm
 
 from ..distill.chain_plan import plan_of, refuse, trials
+from ..distill.joined_data import join
 from ..distill.plan import as_text
 from ..distill.stages import Chain, train
 from ..distill.ways import WAYS
@@ -68,13 +69,15 @@ def run(config: Config, here: Processes) -> None:
     transformers.utils.logging.disable_progress_bar()
     texts = texts_of(prompts_of(config.prompts, config.data.seed), config.prompts.negative)
     teacher, conditions = teacher_of(config, texts, here)
-    shape = latent_shape(teacher.model, config.data.size)
-    check_disk(config.data.folder, config.data, len(texts) - 1, shape)
+    shapes = [latent_shape(teacher.model, size) for size in config.data.sizes]
+    check_disk(config.data, len(texts) - 1, shapes)
     with network_of(teacher, conditions, config, here) as network:
         sigmas = levels_of(config.data.steps, teacher.table, teacher.shift or 1.0)
-        request = request_of(network, config.data, sigmas, shape)
-        data = made(network, request, config.data, here)
-        _train(config, chain_of(config, network, data, here), teacher, here)
+        sets = [
+            made(network, request_of(network, part, sigmas, shape), part, here)
+            for part, shape in zip(config.data.parts, shapes, strict=True)
+        ]
+        _train(config, chain_of(config, network, join(sets), here), teacher, here)
 
 
 def _train(config: Config, chain: Chain, teacher: Teacher, here: Processes):

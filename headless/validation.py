@@ -5,8 +5,8 @@ import math
 import torch
 
 from ..distill.lora import Lora
-from ..distill.meters import Meters, measure
-from ..distill.setting import Setting
+from ..distill.meters import Meters, mean_of, measure
+from ..distill.setting import Setting, looked_at
 from ..distill.trajectories import noise_of
 from ..distill.ways import Stage, Way
 from ..recipes.students import ETA
@@ -22,12 +22,12 @@ BATCH = 8
 
 
 class Validation:
-    """(stage, student) -> Meters over the last trajectories of the data.
+    """(stage, student) -> Meters over the last trajectories of each size, their mean.
 
     Args:
         way: that the student is made by.
         shift: of a flow model.
-        pictures: how many to make.
+        pictures: how many to make of each size.
 
     Raises:
         ValueError: the teacher's pictures cannot be measured.
@@ -38,27 +38,33 @@ class Validation:
     ):
         self._setting, self._way, self._shift = setting, way, shift
         self._processes = processes
-        count = len(setting.data)
-        self._index = torch.arange(max(0, count - pictures), count)
-        self._teacher = setting.data.x0(self._index)
-        self._groups = setting.data.rows[self._index].tolist()
-        measure(self._teacher, self._teacher, self._groups)
+        self._sizes = looked_at(setting.data, pictures)
+        for index in self._sizes:
+            self._measured(index, setting.data.x0(index))
 
     def __call__(self, stage: Stage, lora: Lora) -> Meters:
-        parts = [self.pictures(stage, lora, some) for some in self._index.split(BATCH)]
-        found = measure(torch.cat(parts), self._teacher, self._groups)
+        several = []
+        for index in self._sizes:
+            parts = [self.pictures(stage, lora, some) for some in index.split(BATCH)]
+            several.append(self._measured(index, torch.cat(parts)))
+        found = mean_of(several)
         # every process must come to the same end
         return _read(self._processes.of_main(_written(found)), len(found.mean_shift))
 
+    def _measured(self, index, made):
+        data = self._setting.data
+        return measure(made, data.x0(index), data.rows[index].tolist())
+
     @torch.no_grad()
     def pictures(self, stage: Stage, lora: Lora, index) -> torch.Tensor:
-        """Clean latents [len(index), C, ...] of these trajectories' prompts and seeds."""
+        """Clean latents [B, C, ...] of the prompts and seeds of these trajectories of one size."""
         setting, way = self._setting, self._way
         network, request = setting.network, setting.data.request
         table, process = network.table, network.process
         sigmas = levels_of(stage.steps, table, self._shift or 1.0, on_lcm_grid=way.is_on_lcm_grid)
         seeds = [request.seeds[i] for i in index]
-        noise = torch.stack([noise_of(seed, request.shape) for seed in seeds]).to(network.device)
+        shape = setting.data.shape_of(int(index[0]))
+        noise = torch.stack([noise_of(seed, shape) for seed in seeds]).to(network.device)
         x = start(noise, torch.zeros_like(noise), sigmas[0], process=process)
         denoise = setting.student(lora, index)
         if way.sampler == "euler":

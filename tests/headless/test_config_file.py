@@ -80,7 +80,7 @@ def test_every_value_arrives_and_paths_are_relative_to_the_file(tmp_path):
     assert (config.prompts.count, config.prompts.negative) == (3, "blurry")
     data = config.data
     assert (data.folder, data.steps) == (tmp_path / "teacher", 24)
-    assert (data.cfg, data.size, data.seeds) == ((1.0, 8.0), (1024, 768), 1)
+    assert (data.cfg, data.sizes, data.seeds) == ((1.0, 8.0), ((1024, 768),), 1)
     train = config.train
     assert (train.rank, train.layers, train.is_checkpointed, train.pictures) == (
         8,
@@ -97,6 +97,19 @@ def test_every_value_arrives_and_paths_are_relative_to_the_file(tmp_path):
     assert output.report == tmp_path / "loras" / "fast 4.txt"
     assert output.losses == tmp_path / "loras" / "fast 4.csv"
     assert output.stage("8 steps") == tmp_path / "loras" / "fast 4 8 steps.safetensors"
+
+
+def test_several_sizes_have_a_folder_each(tmp_path):
+    text = WHOLE.replace("size = [1024, 768]", "size = [[1024, 768], [768, 1024]]")
+    data = read_config(written(tmp_path, text), STEPS).data
+    assert data.sizes == ((1024, 768), (768, 1024))
+    assert [(part.folder.name, part.sizes) for part in data.parts] == [
+        ("1024x768", ((1024, 768),)),
+        ("768x1024", ((768, 1024),)),
+    ]
+    assert {part.folder.parent for part in data.parts} == {data.folder}
+    one = read_config(written(tmp_path, WHOLE.replace("[1024, 768]", "[[1024, 768]]")), STEPS).data
+    assert one.parts == [one] and one.sizes == ((1024, 768),)
 
 
 def test_what_is_left_out_has_the_defaults_of_the_nodes(tmp_path):
@@ -159,7 +172,22 @@ def test_what_is_left_out_has_the_defaults_of_the_nodes(tmp_path):
         (
             "size = [1024, 768]",
             "size = [64]",
-            r"\[data\] size is \[64\]; allowed is \[width, height",
+            r"\[data\] size is \[64\]; allowed is \[width, height\] in pixels, or a list of such",
+        ),
+        (
+            "size = [1024, 768]",
+            "size = [[64, 64], [64, 96], [64, 64]]",
+            r"\[data\] size is \[\[64, 64\], .*; allowed is each \[width, height\] once",
+        ),
+        (
+            "size = [1024, 768]",
+            "size = [[64, 64], [64]]",
+            r"\[data\] size 1 is \[64\]; allowed is \[width, height",
+        ),
+        (
+            "size = [1024, 768]",
+            "size = [[64, 64], [64, 8]]",
+            r"\[data\] size 1 1 is 8; allowed is a whole number from 16",
         ),
         ("size = [1024, 768]", "size = [1024, 768]\nspeed = 2", r"\[data\] speed is .*as a key"),
         ("iterations = 20", "iterations = 0", r"\[train\] iterations is 0; allowed is a whole"),
@@ -234,10 +262,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read_config(tmp_path / "nothing.toml", STEPS)
 
 
+NAMES = {"is_sharded": "shard", "is_checkpointed": "checkpointing", "sizes": "size"}
+
+
 def test_the_shipped_example_names_every_key():
     read_config(EXAMPLE, (GUIDANCE,))
     words = EXAMPLE.read_text(encoding="utf-8")
     for section in (Model, Prompts, Data, TrainOptions, Options, Method, Output):
         for key in section._fields:
-            written = {"is_sharded": "shard", "is_checkpointed": "checkpointing"}.get(key, key)
+            written = NAMES.get(key, key)
             assert f"{written} = " in words or key == "run", key

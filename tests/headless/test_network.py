@@ -67,6 +67,22 @@ def test_sdxl_is_told_its_pooled_text_and_its_sizes():
 
 
 @torch.no_grad()
+def test_a_network_of_several_sizes_is_told_that_of_its_latents():
+    given = conditions("states", "pooled", "time_ids")
+    told = {size: conditions("time_ids", seed=seed) for size, seed in (((8, 8), 4), ((8, 6), 9))}
+    plain = DiffusersNetwork(tiny_sdxl(), EPS, given, table=TABLE)
+    time_ids = given.pop("time_ids")
+    network = DiffusersNetwork(tiny_sdxl(), EPS, given, told, table=TABLE)
+    alone = DiffusersNetwork(tiny_sdxl(), EPS, given, {(8, 6): told[8, 6]}, table=TABLE)
+    assert network.rows == plain.rows and network.fingerprint == alone.fingerprint
+    for size, of_size in told.items():
+        own = DiffusersNetwork(tiny_sdxl(), EPS, {**given, **of_size}, table=TABLE)
+        x = 4.0 * drawn(2, 4, *size)
+        assert torch.equal(network.denoise(x, levels(), ROWS), own.denoise(x, levels(), ROWS))
+    assert not torch.equal(time_ids, told[8, 6]["time_ids"])
+
+
+@torch.no_grad()
 def test_sd3_is_told_a_thousand_times_its_level():
     given = conditions("states", "pooled")
     network = DiffusersNetwork(tiny_sd3(), FLOW_VELOCITY, given)

@@ -68,7 +68,7 @@ def flux_network(here=None, is_checkpointed=False):
 
 def data_of(network, folder, here=None, cfg=3.0):
     # 3 prompts, which 2 processes do not divide; one file for all, each process having 2 at a time
-    wanted = Data(folder, 4, (cfg, cfg), (64, 64), seed=5, batch=2)
+    wanted = Data(folder, 4, (cfg, cfg), ((64, 64),), seed=5, batch=2)
     request = request_of(network, wanted, levels_of(4, network.table), LATENT)
     request = request._replace(dtype="float32")
     if here is None:

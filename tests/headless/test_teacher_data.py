@@ -16,7 +16,7 @@ TABLE = sigma_table()
 
 def request(folder, **wanted):
     network = DiffusersNetwork(tiny_unet().eval(), EPS, conditions("states"), table=TABLE)
-    data = Data(folder, 4, **{"cfg": (3.0, 3.0), "size": (64, 64), **wanted})
+    data = Data(folder, 4, **{"cfg": (3.0, 3.0), "sizes": ((64, 64),), **wanted})
     return request_of(network, data, levels_of(4, TABLE), LATENT)
 
 
@@ -38,9 +38,18 @@ def test_a_range_of_cfg_is_drawn_from_evenly_and_the_same_each_time(tmp_path):
 
 
 def test_a_budget_is_kept_before_anything_is_made(tmp_path):
-    wanted = Data(tmp_path / "new", 4, (3.0, 3.0), (64, 64), seeds=2, budget_gb=1e-4)
+    wanted = Data(tmp_path / "new", 4, (3.0, 3.0), ((64, 64),), seeds=2, budget_gb=1e-4)
     # 8 prompts of 2 seeds: 9 latents of 256 numbers of 2 bytes each
-    check_disk(tmp_path / "new", wanted, 8, LATENT)
+    check_disk(wanted, 8, [LATENT])
     with pytest.raises(ValueError, match="GB of disk"):
-        check_disk(tmp_path / "new", wanted._replace(budget_gb=7e-5), 8, LATENT)
+        check_disk(wanted._replace(budget_gb=7e-5), 8, [LATENT])
     assert not (tmp_path / "new").exists()
+
+
+def test_the_budget_is_for_all_sizes_together(tmp_path):
+    wanted = Data(tmp_path, 4, (3.0, 3.0), ((64, 64), (64, 96)), seeds=2, budget_gb=1e-4)
+    # 8 prompts of 2 seeds: 9 latents of 256 and 384 numbers of 2 bytes each, which are 1.84e-4 GB
+    shapes = [LATENT, (4, 12, 8)]
+    check_disk(wanted._replace(budget_gb=1.85e-4), 8, shapes)
+    with pytest.raises(ValueError, match=r"Set \[prompts\] count to 7"):
+        check_disk(wanted._replace(budget_gb=1.84e-4), 8, shapes)

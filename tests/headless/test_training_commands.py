@@ -1,6 +1,7 @@
 """bake and distill: from a file to a LoRA that diffusers samples with, cut off and gone on with."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from tiny_pipelines import save_flux, save_sd
+from tiny_pipelines import save_flux, save_sd, save_sdxl
 
 from fewstep.distill.names import GUIDANCE, STEPS
 from fewstep.distill.shards import Shards
@@ -187,6 +188,33 @@ def test_a_flux_student_says_its_shift_under_diffusers_names(folder):
     # 16 tokens are the least of this scheduler, of shift exp(0.5)
     assert recipe.shift == pytest.approx(1.6487, abs=1e-4)
     assert (recipe.base, recipe.prediction, recipe.steps.default) == ("flux", "flow", 2)
+
+
+def test_a_student_of_two_sizes_is_trained_and_gone_on_with(folder):
+    save_sdxl(folder / "sdxl")
+    text = FILE.replace('path = "../model"', 'path = "../sdxl"')
+    text = text.replace("../teacher", "../two sizes").replace("[64, 64]", "[[64, 64], [96, 64]]")
+    text = text.replace('name = "guidance"', 'name = "segments"\nsteps = 2')
+    path = written(folder, "both", text)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(read_config(path, STEPS), Interrupting(ALONE.device))
+    assert distill.main([str(path)]) == 0
+    whole = written(folder, "both at once", text)
+    assert distill.main([str(whole)]) == 0
+    found, undisturbed = checkpoint(path), checkpoint(whole)
+    assert all(torch.equal(found[name], undisturbed[name]) for name in found)
+    with safe_open(path.parent / "mine run" / "checkpoint.safetensors", framework="pt") as file:
+        run = json.loads(file.metadata()["fewstep.checkpoint"])["run"]
+    assert run["shape"] == [[4, 8, 8], [4, 8, 12]] and len(run["rows"]) == 4
+    # the texts once for all sizes, the teacher's data of each by itself
+    made = sorted(file.name for file in (folder / "two sizes").iterdir())
+    assert made == ["64x64", "96x64", "texts"]
+    assert len(list((folder / "two sizes" / "texts").iterdir())) == 1
+    for name, shape in (("64x64", (4, 8, 8)), ("96x64", (4, 8, 12))):
+        rows = Shards.opened(folder / "two sizes" / name, KIND).tensors("path")
+        assert [tuple(row[0].shape) for row in rows] == [shape] * 4
+    report = (path.parent / "mine.txt").read_text()
+    assert [f"iteration {i}: error" in report for i in (2, 4, 6)] == [True] * 3
 
 
 def test_a_range_of_cfg_is_refused_for_flux(folder, capsys):

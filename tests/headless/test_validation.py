@@ -10,6 +10,7 @@ from tiny_unet import tiny_unet
 
 from fewstep.diffusion.prediction import EPS
 from fewstep.diffusion.sigmas import sigma_table
+from fewstep.distill.joined_data import join
 from fewstep.distill.lora import Lora
 from fewstep.distill.meters import Meters, measure
 from fewstep.distill.setting import Setting
@@ -33,7 +34,7 @@ def setting(tmp_path_factory):
     """Three trajectories without guidance."""
     network = DiffusersNetwork(tiny_unet().eval(), EPS, conditions("states"), table=TABLE)
     folder = tmp_path_factory.mktemp("data")
-    wanted = Data(folder, STEPS, (1.0, 1.0), (64, 64), seed=5)
+    wanted = Data(folder, STEPS, (1.0, 1.0), ((64, 64),), seed=5)
     request = request_of(network, wanted, levels_of(STEPS, TABLE), (4, 8, 8))
     data = make(network, request._replace(dtype="float32"), folder)
     return Setting(network, data, rank=2, lora_alpha=2.0, seed=0)
@@ -95,6 +96,22 @@ def test_meters_are_those_of_the_last_pictures(setting):
     expected = measure(found.pictures(stage, lora, index), setting.data.x0(index), [1, 2])
     assert found(stage, lora) == expected
     assert 0.0 < expected.paired_error < 1.0
+
+
+def test_meters_of_two_sizes_are_the_mean_of_both(setting, tmp_path):
+    network, one = setting.network, setting.data
+    request = one.request._replace(shape=(4, 8, 16))
+    both = setting._replace(data=join([one, make(network, request, tmp_path)]))
+    (stage,) = WAYS["segments"].stages(one, 2)
+    lora = untrained(setting)
+    alone = [
+        validation(setting._replace(data=data), "segments")(stage, lora)
+        for data in (one, both.data.largest)
+    ]
+    found = validation(both, "segments")(stage, lora)
+    for mean, *each in zip(found[2:], *(meters[2:] for meters in alone), strict=True):
+        assert mean is None if None in each else mean == pytest.approx(sum(each) / 2, rel=1e-6)
+    assert alone[0].paired_error != pytest.approx(alone[1].paired_error, rel=1e-2)
 
 
 def test_meters_are_the_same_when_they_have_been_sent():
