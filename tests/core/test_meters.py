@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewstep.distill.meters import Meters, has_collapsed, mean_of, measure, score
+from fewstep.distill.meters import Meters, has_collapsed, measure, score
 from fewstep.distill.training import Diverged
 
 GROUPS = [0, 0, 1, 1, 1, 2]
@@ -292,13 +292,3 @@ def test_a_student_that_is_no_number_has_diverged(value):
     student[0, 0, 0, 0] = value
     with pytest.raises(Diverged, match="the student's latents hold NaN or infinity"):
         measure(student, latents(), GROUPS)
-
-
-def test_meters_of_several_sizes_are_the_mean_of_each_that_there_is():
-    one = Meters((0.2, None), (1.0, None), 0.8, None, 0.5)
-    other = Meters((0.4, None), (2.0, 3.0), None, None, 0.1)
-    found = mean_of([one, other])
-    assert found.mean_shift == (pytest.approx(0.3), None) and found.std_ratio == (1.5, 3.0)
-    assert (found.detail_ratio, found.diversity) == (0.8, None)
-    assert found.paired_error == pytest.approx(0.3)
-    assert mean_of([one]) == one

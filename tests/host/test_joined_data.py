@@ -5,7 +5,9 @@ import re
 import pytest
 import torch
 from host.test_picture_data import inputs, make
+from host.test_recipe_api import node, text
 from host.test_training_nodes import equal, output, teacher
+from host.training_options import OPTIONS
 
 __all__ = ["inputs", "make", "output", "teacher"]
 
@@ -187,3 +189,34 @@ def test_sdxl_is_told_each_size_of_latents_as_comfyui_tells_it(host):
         predict = guided_denoiser(network, torch.tensor([0]), torch.tensor([3.0]))
         for x, expected in zip(noisy, seen, strict=True):
             torch.testing.assert_close(predict(x, sigma), expected, rtol=1e-4, atol=1e-4)
+
+
+def graph_of(sizes):
+    """Teacher Data of each size, joined, and two steps distilled of it."""
+    words = {"clip": ["demo", 1], "source": "text", "text": TEXT, "file": "", "count": 0}
+    teacher = {"steps": 4, "cfg": 4.0, "seeds": 1, "seed": 5, "budget_gb": 1.0}
+    student = {"method": "segments", "steps": 2, "name": "two sizes", "options": ["options", 0]}
+    both = {"model": ["demo", 0], "if_distilled": "stop"}
+    joined = {f"data_{k}": [f"data {name}", 0] for k, name in enumerate(sizes, 1)}
+    graph = {
+        "demo": node("FewStepDemoModel", variant="teacher"),
+        "prompts": node("FewStepPrompts", **words, negative=""),
+        "joined": node("FewStepJoinData", **joined),
+        "told": text(["joined", 1]),
+        "options": node("FewStepTrainOptions", **OPTIONS),
+        "steps": node("FewStepDistill", **both, data=["joined", 0], **student, vae=["demo", 2]),
+        "report": text(["steps", 3]),
+        "pictures": node("PreviewImage", images=["steps", 4]),
+    }
+    for name, (width, height) in sizes.items():
+        given = {"prompts": ["prompts", 0], "latent_image": [f"latent {name}", 0], "name": name}
+        graph[f"latent {name}"] = node("EmptyLatentImage", width=width, height=height, batch_size=1)
+        graph[f"data {name}"] = node("FewStepTeacherData", **both, **given, **teacher)
+    return graph
+
+
+def test_a_graph_of_two_sizes_gives_one_student(server):
+    outputs = server.client.run(graph_of({"square": (64, 64), "wide": (96, 64)}))
+    assert "2 with latents of 12 x 8" in outputs["told"]["text"][0]
+    assert "the student of iteration 4 is kept" in outputs["report"]["text"][0]
+    assert len(outputs["pictures"]["images"]) == 2
