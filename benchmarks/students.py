@@ -1,9 +1,10 @@
 """How good the demo model's students are, beside the teacher they learned from.
 
-.venv/bin/python benchmarks/students.py [--pictures 1000] [--threads 1]
+.venv/bin/python benchmarks/students.py [--pictures 1000] [--threads 1] [--only steps|guidance]
 
 Captions, noise and judge are those of `run.py demo`. The teacher takes as many steps as in the
-students' data, so that its pictures are what they are to make.
+students' data, so that its pictures are what they are to make. Two tables: students of few steps,
+and baked guidance at each cfg beside the teacher's own.
 """
 
 import argparse
@@ -17,38 +18,101 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 BATCH = 32
 HEADER = "| | passes | right | Frechet | error | variety of seeds |\n|---|---|---|---|---|---|"
+GUIDANCE_HEADER = (
+    "| | cfg | teacher right | student right | error | of no guidance | their roots' ratio |\n"
+    "|---|---|---|---|---|---|---|"
+)
+TOLD = (1.5, 3.0, 5.0, 7.0)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=("steps", "guidance"))
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
     import run
 
     run.load_pack()
+    from fewstep.headless.compare import demo_captions
+    from fewstep.headless.pipeline import load_demo
+
+    captions, teacher = demo_captions(wanted.pictures, seed=0), load_demo()
+    with torch.inference_mode():
+        if wanted.only in (None, "steps"):
+            compare_steps(teacher, captions)
+        if wanted.only in (None, "guidance"):
+            compare_guidance(teacher, captions)
+    return 0
+
+
+def compare_steps(teacher, captions):
     from fewstep.demo.students import TEACHER_STEPS
     from fewstep.demo.weights import GUIDANCE
-    from fewstep.headless.compare import TEACHER, demo_captions
-    from fewstep.headless.pipeline import load_demo
+    from fewstep.headless.compare import TEACHER
     from fewstep.headless.results import Method
     from fewstep.headless.shipped_students import shipped_students
 
-    captions, teacher = demo_captions(wanted.pictures, seed=0), load_demo()
     best, few = (Method(TEACHER, steps, GUIDANCE) for steps in (TEACHER_STEPS, 4))
-    unguided = Method("teacher without guidance", TEACHER_STEPS, 1.0)
-    with torch.inference_mode():
-        # of the same captions from two noises
-        of_teacher = [made(teacher, best, captions, seed) for seed in (0, 2)]
-        reference = read(teacher, of_teacher[1], captions)[0]
-        print(HEADER)
-        rows = [(best, teacher, of_teacher), (few, teacher, None), (unguided, teacher, None)]
-        rows += [(student.method, student.load(), None) for student in shipped_students()]
-        for method, pipeline, latents in rows:
-            latents = latents or [made(pipeline, method, captions, seed) for seed in (0, 2)]
-            print(line(method, latents, of_teacher, reference, teacher, captions), flush=True)
-    return 0
+    # of the same captions from two noises
+    of_teacher = [made(teacher, best, captions, seed) for seed in (0, 2)]
+    reference = read(teacher, of_teacher[1], captions)[0]
+    print(HEADER)
+    rows = [(best, teacher, of_teacher), (few, teacher, None)]
+    rows += [(student.method, student.load(), None) for student in shipped_students()]
+    for method, pipeline, latents in rows:
+        latents = latents or [made(pipeline, method, captions, seed) for seed in (0, 2)]
+        print(line(method, latents, of_teacher, reference, teacher, captions), flush=True)
+
+
+def compare_guidance(teacher, captions):
+    from fewstep.demo.students import TEACHER_STEPS
+    from fewstep.demo.weights import GUIDANCE
+    from fewstep.headless.compare import TEACHER
+    from fewstep.headless.results import Method
+    from fewstep.headless.shipped_students import shipped_students
+
+    unguided = made(teacher, Method(TEACHER, TEACHER_STEPS, 1.0), captions, 0)
+    students = [s for s in shipped_students() if s.recipe.family == "guidance"]
+    print("\n" + GUIDANCE_HEADER)
+    for cfg in sorted({GUIDANCE, *TOLD}):
+        guided = made(teacher, Method(TEACHER, TEACHER_STEPS, cfg), captions, 0)
+        right = share_right(teacher, guided, captions)
+        for student in students:
+            if (method := told(student.method, cfg, GUIDANCE)) is None:
+                continue
+            latents = made(student.load(), method, captions, 0)
+            error, of_none = (paired_error(x, guided) for x in (latents, unguided))
+            print(
+                f"| {method.model.replace('_', ' ')} | {cfg:g} | {right} "
+                f"| {share_right(teacher, latents, captions)} | {error:.4f} | {of_none:.4f} "
+                f"| {(error / of_none) ** 0.5:.2f} |",
+                flush=True,
+            )
+
+
+def told(method, cfg, baked):
+    """How a student with guidance is sampled at a cfg; None for one that knows but another."""
+    if method.guidance is None:
+        return method if cfg == baked else None
+    return method._replace(guidance=cfg)
+
+
+def paired_error(latents, of_teacher):
+    from fewstep.distill.meters import measure
+
+    return measure(latents, of_teacher, range(len(latents))).paired_error
+
+
+def share_right(teacher, latents, captions):
+    """The judge's share of pictures that show their captions, in words."""
+    from fewstep.demo.score import score
+    from fewstep.demo.world import read_caption
+    from fewstep.headless.results import accuracy
+
+    right = read(teacher, latents, captions)[1]
+    return accuracy(score(right, [read_caption(text) for text in captions])["all"])
 
 
 def made(pipeline, method, captions, seed):

@@ -23,10 +23,10 @@ from .report import report
 from .results import Setting, notes, text_table
 from .shipped_students import shipped_students
 
-# 150 GFLOP/s, which two slow cores reach, make a picture of every row in 1.6 s: 66 for the teacher
-# (100 passes of 0.66), as many for the picture it is compared with, 28 for the other rows' 43
-# passes, and 80 for decoding nine times. 96 captions are then under three minutes.
-PICTURES = 96
+# 150 GFLOP/s, which two slow cores reach, make a picture of every row in 2.4 s: 66 for the teacher
+# (100 passes of 0.66), as many for the picture it is compared with, 75 for the other rows' 114
+# passes, and 151 for decoding 17 times. 64 captions are then under three minutes.
+PICTURES = 64
 MOST_PICTURES = 100_000
 BATCH = 16
 COLUMNS = 8

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fewstep.demo import students, weights
-from fewstep.demo.students import RANGE, STUDENTS, Student, config_of, main
+from fewstep.demo.students import FIXED, RANGE, STUDENTS, Student, config_of, main
 from fewstep.guidance.embedded import COND_PROJ
 from fewstep.headless.compare import demo_captions
 from fewstep.headless.pipeline import load_demo
@@ -17,13 +17,13 @@ def made(tmp_path_factory):
     """A folder of work and one of weights, with three students of one iteration."""
     folder = tmp_path_factory.mktemp("students")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(students, "CAPTIONS", 6)
         patch.setattr(students, "TEACHER_STEPS", 4)
         patch.setattr(weights, "STUDENTS", folder / "shipped")
+        fixed, told = (paths._replace(captions=6) for paths in (FIXED, RANGE))
         few = {
-            "two": Student("segments", 2, 1, {"two": "two_steps"}),
-            "onto": Student("lcm", 4, 1, {"onto": "lcm_onto_two"}, base="two"),
-            "told": Student("guidance", None, 1, {"told": "told_guidance"}, cfg=RANGE),
+            "two": Student("segments", 2, 1, {"two": "two_steps"}, fixed),
+            "onto": Student("lcm", 4, 1, {"onto": "lcm_onto_two"}, fixed, base="two"),
+            "told": Student("guidance", None, 1, {"told": "told_guidance"}, told),
         }
         patch.setattr(students, "STUDENTS", few)
         assert main([str(folder / "work")]) == 0
