@@ -11,6 +11,7 @@ from fewstep.demo.weights import GUIDANCE
 from fewstep.headless.compare import STUDENT, TEACHER, compare, demo_captions
 from fewstep.headless.pipeline import load_demo
 from fewstep.headless.results import Method
+from fewstep.headless.shipped_students import shipped_students
 
 PICTURES = 48
 SEED = 11
@@ -19,6 +20,16 @@ NO_GUIDANCE = Method(TEACHER, 50, 1.0)
 FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
 FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
 FEW = Method(STUDENT, 4, 1.0, "lcm", "lcm")
+# share of captions that shipped students have right in benchmarks/RESULTS.md
+STUDENTS = {
+    "guidance": 0.940,
+    "progressive_8_steps": 0.940,
+    "guidance_4_steps": 0.927,
+    "progressive_4_steps": 0.892,
+    "progressive_2_steps": 0.807,
+    "endpoint_4_steps": 0.798,
+    "progressive_1_step": 0.381,
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +37,15 @@ def results():
     """What `run.py demo` measures, by Method."""
     pipelines = {TEACHER: load_demo(), STUDENT: load_demo(lora=True)}
     captions = demo_captions(PICTURES, SEED)
-    methods = (BEST, NO_GUIDANCE, FOUR_STEPS, FOUR_PASSES, FEW)
+    methods = [BEST, NO_GUIDANCE, FOUR_STEPS, FOUR_PASSES, FEW]
+    for student in shipped_students():
+        if student.method.model in STUDENTS:
+            pipelines[student.method.model] = student.load()
+            methods.append(student.method)
     with torch.inference_mode():
-        measured, _ = compare(pipelines, captions, seed=SEED, batch=16, columns=1, methods=methods)
+        measured, _ = compare(
+            pipelines, captions, seed=SEED, batch=16, columns=1, methods=tuple(methods)
+        )
     return {result.method: result for result in measured}
 
 
@@ -52,3 +69,9 @@ def test_four_passes_of_the_student_are_nearly_as_right_as_a_hundred(results):
 
 def test_the_student_is_nearer_to_the_teacher_than_the_teacher_in_as_many_passes(results):
     assert results[FEW].distance <= results[FOUR_PASSES].distance / 5
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_shipped_students_draw_what_captions_say(results, name):
+    (result,) = (result for method, result in results.items() if method.model == name)
+    assert result.scores["all"].interval[1] >= STUDENTS[name]
