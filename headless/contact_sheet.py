@@ -82,10 +82,9 @@ def _lines(pen, x, y, lines, size, apart):
 
 def _row(sheet, pen, result, left, top):
     method = result.method
-    steps = f"{method.steps} step" + "s" * (method.steps > 1)
     passes = f"{method.passes} network pass" + "es" * (method.passes > 1)
     pen.line((EDGE, top - GAP // 2, sheet.width - EDGE, top - GAP // 2), RULE, 2)
-    pen.text((EDGE, top + 24), f"{method.model}, {steps}", INK, font(HEADING), anchor="lt")
+    pen.text((EDGE, top + 24), method.title, INK, font(HEADING), anchor="lt")
     details = (
         passes,
         f"{result.seconds:.3f} s, {result.ratio:.1f}x",

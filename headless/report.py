@@ -7,6 +7,7 @@ from html import escape
 
 from PIL import Image
 
+from .compare import STUDENT
 from .results import HEADER, Result, Setting, cells, notes, threads
 
 STYLE = """
@@ -91,7 +92,7 @@ def summary(results: Sequence[Result], setting: Setting) -> str:
         "caption says."
     )
     for student in students:
-        if student.method.steps == 4:
+        if (student.method.model, student.method.steps) == (STUDENT, 4):
             text += (
                 f" With its LCM-LoRA it takes 4 steps without guidance, {student.ratio:.1f} times "
                 f"less time, and {_share(student)} do."

@@ -42,6 +42,12 @@ class Method(NamedTuple):
     def passes(self) -> int:
         return self.steps * (1 if self.cfg_scale == 1.0 else 2)
 
+    @property
+    def title(self) -> str:
+        """Model and steps, such as "teacher, 50 steps"; files that are named so have both."""
+        name, steps = self.model.replace("_", " "), f"{self.steps} step" + "s" * (self.steps > 1)
+        return name if name.endswith(steps) else f"{name}, {steps}"
+
 
 class Result(NamedTuple):
     """What was measured of one method.

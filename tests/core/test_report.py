@@ -124,6 +124,26 @@ def test_summary_gives_the_numbers_in_plain_words():
     assert "forced to 4 passes, gets 75.0 % right" in text
 
 
+def test_the_summary_speaks_of_the_lcm_lora_alone_where_other_students_take_4_steps():
+    lcm = next(r for r in RESULTS if (r.method.model, r.method.steps) == ("LCM-LoRA", 4))
+    other = lcm._replace(method=Method("endpoint_4_steps", 4, 1.0))
+    assert summary([*RESULTS, other], SETTING) == summary(RESULTS, SETTING)
+
+
+@pytest.mark.parametrize(
+    ("method", "title"),
+    [
+        (Method("teacher", 50, 4.0), "teacher, 50 steps"),
+        (Method("LCM-LoRA", 1, 1.0), "LCM-LoRA, 1 step"),
+        (Method("told_guidance", 24, 1.0), "told guidance, 24 steps"),
+        (Method("progressive_1_step", 1, 1.0), "progressive 1 step"),
+        (Method("progressive_8_steps", 4, 1.0), "progressive 8 steps, 4 steps"),
+    ],
+)
+def test_a_title_says_the_steps_once(method, title):
+    assert method.title == title
+
+
 def test_words_in_captions_cannot_become_markup():
     hostile = '"><script>alert(1)</script>'
     page = report([result(verdicts=[True])], SETTING._replace(captions=(hostile,)))
