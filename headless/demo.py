@@ -23,10 +23,11 @@ from .report import report
 from .results import Setting, notes, text_table
 from .shipped_students import shipped_students
 
-# 150 GFLOP/s, which two slow cores reach, make a picture of every row in 2.4 s: 66 for the teacher
-# (100 passes of 0.66), as many for the picture it is compared with, 75 for the other rows' 114
-# passes, and 151 for decoding 17 times. 64 captions are then under three minutes.
-PICTURES = 64
+# a picture of every row is 358 GFLOP: 66 for the teacher (100 passes of 0.66), as many for the one
+# that it is compared with, 75 for the other rows' 114 passes, and 151 for decoding 17 times. So
+# these are the fewest that a distance can be measured of: two minutes at 150 GFLOP/s, which two
+# slow cores reach; 194 s were seen on two that reach 100
+PICTURES = 48
 MOST_PICTURES = 100_000
 BATCH = 16
 COLUMNS = 8
