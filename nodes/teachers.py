@@ -1,4 +1,4 @@
-"""Which models are no teachers: those that somebody has distilled already."""
+"""Which models are no teachers: those distilled already, and those that other nodes guide."""
 
 import logging
 from pathlib import Path
@@ -8,17 +8,33 @@ from .host import applied, networks
 from .known import STOP, WARN, identified
 from .schema import check_choice
 
+# what other nodes give a MODEL to change its sampling from outside the network
+OUTSIDE = (
+    "sampler_cfg_function",
+    "sampler_pre_cfg_function",
+    "sampler_post_cfg_function",
+    "sampler_calc_cond_batch_function",
+    "model_function_wrapper",
+)
+
 
 def check_teacher(model, if_distilled: str) -> None:
-    """Make sure that a MODEL is undistilled, as far as it tells.
+    """Make sure that a MODEL is undistilled, as far as it tells, and guided by nothing but cfg.
 
     Args:
         if_distilled: "stop" or "warn".
 
     Raises:
-        ValueError: it is distilled and the user wants to stop; or if_distilled is neither.
+        ValueError: it is distilled and the user wants to stop; or if_distilled is neither; or
+            another node changes how it is sampled.
     """
     check_choice("if_distilled", if_distilled, (STOP, WARN))
+    if found := [name for name in OUTSIDE if model.model_options.get(name)]:
+        raise ValueError(
+            f"model is sampled in a way of another node's ({found[0]}; RescaleCFG and PAG set such "
+            "ones), and a student would learn what the model draws without it. Connect the model "
+            "from before that node, and put the node behind the student where it is still wanted."
+        )
     title = _distilled_as(model)
     if title is None:
         return

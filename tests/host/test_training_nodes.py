@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import json
 import math
@@ -389,6 +390,28 @@ def test_a_distilled_teacher_is_refused_unless_forced(output, teacher):
     check_teacher(model, "warn")
     with pytest.raises(ValueError, match="if_distilled is 'maybe'"):
         check_teacher(model, "maybe")
+
+
+def test_a_teacher_that_another_node_guides_is_refused_before_a_pass(output, teacher, monkeypatch):
+    from host import training_graph as graph
+
+    model, words = teacher[0].clone(), graph.prompts(clip=teacher[1])
+    monkeypatch.setattr(type(model.model), "apply_model", None)
+    (rescaled,) = (
+        importlib.import_module("comfy_extras.nodes_model_advanced").RescaleCFG().patch(model, 0.7)
+    )
+    with pytest.raises(ValueError, match="sampler_cfg_function; RescaleCFG .*from before that"):
+        graph.teacher_data(rescaled, words)
+    for name in ("sampler_post_cfg_function", "sampler_pre_cfg_function"):
+        guided = teacher[0].clone()
+        getattr(guided, f"set_model_{name}")(lambda args: args["denoised"])
+        with pytest.raises(ValueError, match=f"another node's .{name};"):
+            graph.teacher_data(guided, words)
+    wrapped = teacher[0].clone()
+    wrapped.set_model_unet_function_wrapper(lambda apply, options: None)
+    with pytest.raises(ValueError, match="model_function_wrapper"):
+        graph.bake(wrapped, None)
+    assert not (output / "fewstep").exists()
 
 
 def test_a_training_with_a_bad_number_stops_and_says_where(data, teacher, monkeypatch):
