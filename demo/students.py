@@ -1,7 +1,7 @@
-"""The students that come with the demo model: what each learns from, how, and for how long.
+"""The students that come with the demo models: what each learns from, how, and for how long.
 
 python run.py train-demo-students FOLDER [NAME ...] trains them, or what is missing of them, from
-the demo model in use, and puts them among its weights. Ranks are low, since all of them together
+the demo models in use, and puts them among its weights. Ranks are low, since all of them together
 are to stay small.
 """
 
@@ -16,6 +16,7 @@ from ..distill.training import Options
 from ..headless.config import (
     DEMO,
     DEMO_CAPTIONS,
+    DEMO_FLOW,
     Config,
     Data,
     Method,
@@ -32,21 +33,24 @@ SEED = 1000
 
 
 class Paths(NamedTuple):
-    """A set of the teacher's trajectories, one of each caption.
+    """A set of a teacher's trajectories, one of each caption.
 
     Attributes:
         cfg: lowest and highest, of which each draws its own.
+        model: the teacher, as `Model` has it.
     """
 
     name: str
     captions: int
     cfg: tuple[float, float]
+    model: str = DEMO
 
 
 # of 1,536 trajectories a student of 4 steps made the pictures it had seen three times as exactly
 # as others
 FIXED = Paths("fixed", 4608, (weights.GUIDANCE, weights.GUIDANCE))
 RANGE = Paths("range", 1536, (1.25, 7.5))
+FLOW = Paths("flow", 4608, (weights.GUIDANCE, weights.GUIDANCE), DEMO_FLOW)
 
 
 class Student(NamedTuple):
@@ -93,6 +97,10 @@ STUDENTS = {
         base="progressive",
         learning_rate=2e-4,
     ),
+    "flow guidance": Student(BAKED, None, 1500, {"flow guidance": "flow_guidance"}, FLOW),
+    "flow stacked": Student(
+        "segments", 4, 1500, {"flow stacked": "flow_guidance_4_steps"}, FLOW, base="flow guidance"
+    ),
 }
 
 
@@ -137,7 +145,7 @@ def config_of(name: str, folder: Path) -> Config:
         checkpoint_every=100,
     )
     return Config(
-        model=Model(DEMO),
+        model=Model(paths.model),
         prompts=Prompts(DEMO_CAPTIONS, count=paths.captions),
         data=Data(
             folder=folder / f"trajectories_{paths.name}",

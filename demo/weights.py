@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 FOLDER = Path(os.environ.get("FEWSTEP_DEMO_WEIGHTS") or Path(__file__).parent / "weights")
 TOKENIZER = FOLDER / "tokenizer"
 LCM_LORA = FOLDER / "lcm_lora.safetensors"
-# LoRAs of further students, each with its recipe
-STUDENTS = FOLDER / "students"
+# LoRAs of further students, each with its recipe; how the names begin of those of the flow teacher
+STUDENTS, OF_FLOW = FOLDER / "students", "flow_"
 GUIDANCE = 4.0  # cfg_scale the teacher is best at, and the one baked into the LCM-LoRA
 # the full LCM UNet, a part as "unet" is, and the cfg_scale from and to which it was trained
 LCM_UNET = "lcm_unet"

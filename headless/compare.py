@@ -11,8 +11,8 @@ from ..demo.judge import read_picture, satisfies
 from ..demo.score import score
 from ..demo.weights import GUIDANCE
 from ..demo.world import caption, random_scene, read_caption
-from ..diffusion.process import VE
-from ..diffusion.sigmas import from_timesteps, sigma_table
+from ..diffusion.process import FLOW, VE
+from ..diffusion.sigmas import flow_trailing, from_timesteps, sigma_table
 from ..diffusion.timesteps import lcm_grid, trailing
 from ..recipes.students import ETA
 from ..samplers import landings
@@ -68,34 +68,43 @@ def compare(
         seed: of all noise.
         batch: pictures at a time.
         columns: how many pictures of each method to keep.
-        methods: the first is the one that the others are measured against.
+        methods: the first of each shift is the one that others of this shift are measured against.
         on_passes: called with the number of pictures that have just taken a network pass.
 
     Returns:
         (a Result for each method, seconds of decoding per picture)
     """
     warm_up(pipelines, captions[:batch], methods)
-    teacher = methods[0]
-    runs = {method: Run([], [], [], [], []) for method in methods}
-    reference = Run([], [], [], [], [])
+    teachers = _teachers(methods)
+    runs, references = (
+        {method: Run([], [], [], [], []) for method in some}
+        for some in (methods, teachers.values())
+    )
     for turn, first in enumerate(range(0, len(captions), batch)):
         rows = range(first, min(first + batch, len(captions)))
         shift = turn % len(methods)
         for method in methods[shift:] + methods[:shift]:
             pipeline = pipelines[method.model]
             _extend(runs[method], pipeline, method, captions, rows, seed, columns, on_passes)
-        pipeline, other = pipelines[teacher.model], seed + REFERENCE_SEED
-        _extend(reference, pipeline, teacher, captions, rows, other, 0, on_passes)
+        for teacher, run in references.items():
+            pipeline, other = pipelines[teacher.model], seed + REFERENCE_SEED
+            _extend(run, pipeline, teacher, captions, rows, other, 0, on_passes)
     decoding = [seconds for run in runs.values() for seconds in run.decode_seconds]
-    results = [
-        _result(method, run, runs[teacher], reference, captions) for method, run in runs.items()
-    ]
+    results = []
+    for method, run in runs.items():
+        teacher = teachers[method.shift]
+        results.append(_result(method, run, runs[teacher], references[teacher], captions))
     return results, sum(decoding) / len(methods) / len(captions)
 
 
 def total_passes(count: int, methods=METHODS) -> int:
     """How often compare() will call on_passes, times the pictures of each call."""
-    return count * sum(method.passes for method in (*methods, methods[0]))
+    return count * sum(method.passes for method in (*methods, *_teachers(methods).values()))
+
+
+def _teachers(methods):
+    """The first method of each shift."""
+    return {method.shift: method for method in reversed(methods)}
 
 
 def warm_up(pipelines, captions, methods):
@@ -109,16 +118,23 @@ def warm_up(pipelines, captions, methods):
 
 def sample(denoise, method, noise, step_noise, on_step=ignore):
     """Clean latents of one method."""
-    table = sigma_table()
-    sigmas = from_timesteps(GRIDS[method.spacing](method.steps), table)
-    x = start(noise, torch.zeros_like(noise), sigmas[0], process=VE)
-    options = {"process": VE, "on_step": on_step}
+    sigmas = levels(method)
+    process = VE if method.shift is None else FLOW
+    x = start(noise, torch.zeros_like(noise), sigmas[0], process=process)
+    options = {"process": process, "on_step": on_step}
     if method.sampler == "euler":
         return sample_euler(denoise, x, sigmas, **options)
     landed = landings.lcm(sigmas)
     if method.sampler == "tcd":
-        landed = landings.tcd(sigmas, ETA, table)
+        landed = landings.tcd(sigmas, ETA, sigma_table())
     return sample_trajectory(denoise, x, sigmas, landed, noise=step_noise, **options)
+
+
+def levels(method) -> list[float]:
+    """The noise levels of a method, falling to 0."""
+    if method.shift is not None:
+        return flow_trailing(method.steps, method.shift)
+    return from_timesteps(GRIDS[method.spacing](method.steps), sigma_table())
 
 
 def _extend(run, pipeline, method, captions, rows, seed, columns, on_passes):

@@ -9,10 +9,10 @@ import math
 import torch
 from torch import nn
 
-from ..lora import merge as merging
 from ..lora.convert import write_layers
-from ..lora.layers import Layer, layers_of
-from ..lora.targets import Module, resolve, spellings
+from ..lora.layers import Layer
+from ..lora.merge import merge_file
+from ..lora.targets import Module
 
 # every Linear and Conv2d of an SD UNet that published LCM-LoRAs train
 TARGETS = (
@@ -77,16 +77,12 @@ class Lora(nn.Module):
 
 
 @torch.no_grad()
-def merge(network: nn.Module, state: dict[str, torch.Tensor], strength: float = 1.0) -> None:
-    """Add a LoRA to a network's weights, in place; without alpha tensors lora_alpha is the rank.
+def merge(network: nn.Module, state: dict, strength: float = 1.0, component: str = "unet") -> None:
+    """Add a LoRA to a network's weights, in place.
 
-    Raises:
-        ValueError: as `layers_of`, `targets.resolve` and `lora.merge.merge`; nothing has changed.
+    Arguments and errors as of `lora.merge.merge_file`; after an error nothing has changed.
     """
     weights = network.state_dict()
-    paths = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
-    read, _ = spellings({"unet": paths}, {})
-    lora = {module.path: layer for module, layer in resolve(layers_of(state), read).items()}
-    merged = merging.merge(weights, lora, strength)
+    merged = merge_file(weights, state, strength, component)
     for name in merged.remainder:
         weights[name].copy_(merged.weights[name])

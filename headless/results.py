@@ -29,6 +29,7 @@ class Method(NamedTuple):
         sampler: "euler", "lcm" or "tcd".
         spacing: of the noise levels, "trailing" or "lcm".
         guidance: cfg_scale that the network is told; None for those that have no input for it.
+        shift: of a flow model's levels; None for those of Stable Diffusion's kind.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Method(NamedTuple):
     sampler: str = "euler"
     spacing: str = "trailing"
     guidance: float | None = None
+    shift: float | None = None
 
     @property
     def passes(self) -> int:

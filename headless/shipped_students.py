@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import torch
 from safetensors.torch import load_file
 
 from ..demo import weights
 from ..lora.header import read_header
 from ..recipes.own import read_own
 from ..recipes.recipe import Recipe
+from .flow_pipeline import FlowPipeline, load_flow_demo
 from .lora import merge
 from .pipeline import Pipeline, load_demo
 from .results import Method
@@ -25,13 +25,17 @@ class Student(NamedTuple):
     def path(self):
         return weights.STUDENTS / f"{self.method.model}.safetensors"
 
-    def load(self) -> Pipeline:
-        """The demo model with the LoRA merged in."""
-        pipeline, tensors = load_demo(), load_file(self.path)
+    def load(self) -> Pipeline | FlowPipeline:
+        """The demo model of its teacher with the LoRA merged in."""
+        tensors = load_file(self.path)
+        if self.method.shift is not None:
+            pipeline = load_flow_demo()
+            merge(pipeline.transformer, tensors, component="transformer")
+            return pipeline
+        pipeline = load_demo()
         if self.method.guidance is not None:
             add_guidance_input(pipeline.unet)
-        with torch.no_grad():
-            merge(pipeline.unet, tensors)
+        merge(pipeline.unet, tensors)
         return pipeline
 
 
@@ -57,5 +61,6 @@ def _student(path):
         recipe.sampler.name,
         recipe.schedule.spacing,
         weights.GUIDANCE if is_told else None,
+        recipe.shift,
     )
     return Student(method, recipe)

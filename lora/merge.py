@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 
 from .delta import FLOATS, check_fit, delta
-from .layers import Layer
+from .layers import Layer, layers_of
+from .targets import resolve, spellings
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -51,6 +52,25 @@ def merge(weights: Weights, lora: Mapping[str, Layer], strength: float = 1.0) ->
         back = _moved(merged[name], layer, name, -strength)
         remainder[name] = _narrowed(_order(before) - _order(back))
     return Merged(merged, remainder)
+
+
+def merge_file(
+    weights: Weights, state: Weights, strength: float = 1.0, component: str = "unet"
+) -> Merged:
+    """`merge` with the tensors of a LoRA file, whose keys name the network's modules.
+
+    Without alpha tensors lora_alpha is the rank.
+
+    Args:
+        component: what the network is to LoRA files, "unet" or "transformer".
+
+    Raises:
+        ValueError: as `layers_of`, `targets.resolve` and `merge`.
+    """
+    paths = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
+    read, _ = spellings({component: paths}, {})
+    lora = {module.path: layer for module, layer in resolve(layers_of(state), read).items()}
+    return merge(weights, lora, strength)
 
 
 def unmerge(merged: Merged, lora: Mapping[str, Layer], strength: float = 1.0) -> dict:

@@ -13,7 +13,7 @@ from .schema import check_choice, schema
 
 TEACHER, LCM_LORA, LCM_UNET = "teacher", "teacher + LCM-LoRA", "LCM UNet"
 FLOW = "flow teacher"
-# variants, and the part of the demo's weights that is their network
+# variants without further students, and the part of the demo's weights that is their network
 PARTS = {TEACHER: "unet", LCM_LORA: "unet", LCM_UNET: weights.LCM_UNET, FLOW: weights.FLOW}
 COND_PROJ = "time_embedding.cond_proj.weight"
 
@@ -26,25 +26,40 @@ def variants() -> list[str]:
 
 def students() -> dict[str, Path]:
     """LoRAs of further students, by their variant."""
-    paths = sorted(weights.STUDENTS.glob("*.safetensors"))
-    return {f"{TEACHER} + {path.stem.replace('_', ' ')}": path for path in paths}
+    found = {}
+    for path in sorted(weights.STUDENTS.glob("*.safetensors")):
+        teacher = FLOW if path.stem.startswith(weights.OF_FLOW) else TEACHER
+        name = path.stem.removeprefix(weights.OF_FLOW).replace("_", " ")
+        found[f"{teacher} + {name}"] = path
+    return found
 
 
 def demo_model(variant: str):
     """The demo MODEL, with the LoRA of its variant."""
-    part = PARTS.get(variant, PARTS[TEACHER])
+    part = part_of(variant)
     config, tensors = weights.read_config(part), weights.read_weights(part)
     latents = models.plain_latents(weights.PREVIEW_FACTORS)
     reload = lambda: demo_model(variant)
-    if variant == FLOW:
+    if part == weights.FLOW:
         shape = _host_shape_of_flux(config)
-        return demo_flow.flux_model(shape, tensors, latents, weights.FLOW_SHIFT, reload)
-    w_embedding = tensors.pop(COND_PROJ, None)
-    model = models.sd_model(_host_shape(config), tensors, latents, reload)
-    if w_embedding is not None:
-        add_w_embedding(model, w_embedding.float(), weights.GUIDANCE)
-    path = {LCM_LORA: weights.LCM_LORA, **students()}.get(variant)
+        model = demo_flow.flux_model(shape, tensors, latents, weights.FLOW_SHIFT, reload)
+    else:
+        w_embedding = tensors.pop(COND_PROJ, None)
+        model = models.sd_model(_host_shape(config), tensors, latents, reload)
+        if w_embedding is not None:
+            add_w_embedding(model, w_embedding.float(), weights.GUIDANCE)
+    path = lora_of(variant)
     return load_lora_file(model, path, path.name).model if path else model
+
+
+def part_of(variant: str) -> str:
+    """The part of the demo's weights that is the network of a variant."""
+    return PARTS[variant if variant in PARTS else variant.split(" + ")[0]]
+
+
+def lora_of(variant: str) -> Path | None:
+    """The file of a variant that is a LoRA on a teacher, else None."""
+    return {LCM_LORA: weights.LCM_LORA, **students()}.get(variant)
 
 
 def _host_shape(config):
@@ -132,7 +147,7 @@ class FewStepDemoModel(io.ComfyNode):
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
         check_choice("variant", variant, [*PARTS, *students()])
-        weights.check_present(PARTS.get(variant, PARTS[TEACHER]))
+        weights.check_present(part_of(variant))
         clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

@@ -16,6 +16,8 @@ from fewstep.headless.compare import (
     total_passes,
 )
 
+FLOW = "flow teacher"
+
 
 class Painter:
     """A pipeline whose network believes in one latent and whose decoder draws real scenes."""
@@ -112,6 +114,27 @@ def test_methods_of_ones_own_are_measured_against_the_first_of_them():
     assert total_passes(4, methods) == 4 * (8 + 8 + 2)
 
 
+def test_a_flow_model_is_measured_against_its_own_teacher():
+    painters = {TEACHER: Painter(), FLOW: Painter()}
+    methods = (
+        Method(TEACHER, 4, 3.0),
+        Method(TEACHER, 2, 1.0),
+        Method(FLOW, 3, 5.0, shift=2.0),
+        Method(FLOW, 2, 1.0, shift=2.0),
+    )
+    captions = demo_captions(4, seed=0)
+    results, _ = compare(painters, captions, seed=3, batch=4, columns=1, methods=methods)
+    assert [result.method for result in results] == list(methods)
+    assert results[2].ratio == 1.0
+    assert results[3].ratio == pytest.approx(results[2].seconds / results[3].seconds)
+    taken = [(cfg, round(sigma, 3)) for _, cfg, sigma in painters[FLOW].calls]
+    # levels of 1, 2/3, 1/3 and of 1, 1/2, shifted by 2; the flow teacher makes its own reference
+    for step in ((5.0, 0.8), (5.0, 0.5)):
+        assert taken.count(step) == 2
+    assert (taken.count((5.0, 1.0)), taken.count((1.0, 0.667))) == (3, 1)
+    assert total_passes(4, methods) == 4 * (8 + 8 + 2 + 6 + 6 + 2)
+
+
 def test_captions_alternate_one_and_two_objects_and_come_from_the_seed():
     captions = demo_captions(6, seed=5)
     assert [len(read_caption(text).things) for text in captions] == [1, 2] * 3
@@ -119,7 +142,9 @@ def test_captions_alternate_one_and_two_objects_and_come_from_the_seed():
     assert captions != demo_captions(6, seed=6)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: f"{m.model} {m.steps}")
+@pytest.mark.parametrize(
+    "method", (*METHODS, Method("flow", 3, 1.0, shift=2.0)), ids=lambda m: f"{m.model} {m.steps}"
+)
 def test_a_perfect_network_is_believed_by_every_method(method):
     x0 = torch.full((1, 4, 16, 16), 0.7)
     noise = torch.ones_like(x0)

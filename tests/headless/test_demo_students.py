@@ -2,28 +2,34 @@
 
 import pytest
 import torch
+from flow_files import write_flow_model
 from safetensors.torch import load_file, save_file
 
 from fewstep.demo import students, weights
-from fewstep.demo.students import FIXED, RANGE, STUDENTS, Student, config_of, main
+from fewstep.demo.students import FIXED, FLOW, RANGE, STUDENTS, Student, config_of, main
 from fewstep.guidance.embedded import COND_PROJ
 from fewstep.headless.compare import demo_captions
+from fewstep.headless.flow_pipeline import load_flow_demo
 from fewstep.headless.pipeline import load_demo
 from fewstep.headless.shipped_students import shipped_students
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder of work and one of weights, with three students of one iteration."""
+    """Folders of work, of weights with a random flow teacher, and of students of an iteration."""
     folder = tmp_path_factory.mktemp("students")
+    (folder / "weights").mkdir()
+    write_flow_model(folder / "weights", weights.FOLDER, weights.FLOW)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(students, "TEACHER_STEPS", 4)
+        patch.setattr(weights, "FOLDER", folder / "weights")
         patch.setattr(weights, "STUDENTS", folder / "shipped")
-        fixed, told = (paths._replace(captions=6) for paths in (FIXED, RANGE))
+        fixed, told, flow = (paths._replace(captions=6) for paths in (FIXED, RANGE, FLOW))
         few = {
             "two": Student("segments", 2, 1, {"two": "two_steps"}, fixed),
             "onto": Student("lcm", 4, 1, {"onto": "lcm_onto_two"}, fixed, base="two"),
             "told": Student("guidance", None, 1, {"told": "told_guidance"}, told),
+            "flow": Student("segments", 2, 1, {"flow": "flow_two_steps"}, flow),
         }
         patch.setattr(students, "STUDENTS", few)
         assert main([str(folder / "work")]) == 0
@@ -33,15 +39,17 @@ def made(tmp_path_factory):
 @pytest.fixture
 def shipped(made, monkeypatch):
     monkeypatch.setattr(weights, "STUDENTS", made / "shipped")
+    monkeypatch.setattr(weights, "FOLDER", made / "weights")
     return {student.method.model: student for student in shipped_students()}
 
 
 def test_each_is_sampled_as_its_file_says(shipped):
     methods = {name: student.method[1:] for name, student in shipped.items()}
     assert methods == {
-        "two_steps": (2, 1.0, "euler", "trailing", None),
-        "lcm_onto_two": (4, 1.0, "lcm", "lcm", None),
-        "told_guidance": (4, 1.0, "euler", "trailing", weights.GUIDANCE),
+        "two_steps": (2, 1.0, "euler", "trailing", None, None),
+        "lcm_onto_two": (4, 1.0, "lcm", "lcm", None, None),
+        "told_guidance": (4, 1.0, "euler", "trailing", weights.GUIDANCE, None),
+        "flow_two_steps": (2, 1.0, "euler", "trailing", None, weights.FLOW_SHIFT),
     }
 
 
@@ -58,6 +66,17 @@ def test_a_student_is_its_teacher_with_its_lora(shipped, name):
     found = student.unet.get_submodule(weight).weight - teacher.unet.get_submodule(weight).weight
     torch.testing.assert_close(found, change, rtol=1e-3, atol=1e-6)
     assert change.abs().max() > 0
+
+
+@torch.no_grad()
+def test_a_student_of_the_flow_teacher_is_that_with_its_lora(shipped):
+    student, teacher = shipped["flow_two_steps"].load(), load_flow_demo()
+    tensors = load_file(shipped["flow_two_steps"].path)
+    weight = "single_transformer_blocks.0.proj_mlp"
+    up, down = (tensors[f"transformer.{weight}.lora_{part}.weight"].float() for part in "BA")
+    found, before = (p.transformer.get_submodule(weight).weight for p in (student, teacher))
+    torch.testing.assert_close(found - before, up @ down, rtol=1e-3, atol=1e-6)
+    assert (up @ down).abs().max() > 0
 
 
 @torch.no_grad()

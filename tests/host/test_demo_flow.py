@@ -3,6 +3,7 @@
 The weights are random: trained ones would hide a part that has no effect yet.
 """
 
+import copy
 import importlib
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from flow_files import write_flow_model
 from host.test_demo_model import CAPTION, MOST, SEED, demo, eight_bit, encode, initial_noise
+from safetensors.torch import load_file
 
 from fewstep.demo import weights
 
@@ -90,6 +92,49 @@ def test_the_prompt_brings_the_state_at_its_end(host, pipeline, text):
     expected, pooled = read(pipeline, [text])
     torch.testing.assert_close(states, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(extra["pooled_output"], pooled, rtol=1e-5, atol=1e-5)
+
+
+def random_student(path, transformer):
+    """The file of a student of 2 steps, of no use."""
+    network = importlib.import_module("fewstep.headless.network")
+    prediction = importlib.import_module("fewstep.diffusion.prediction").FLOW_VELOCITY
+    layers = network.DiffusersNetwork(
+        transformer, prediction, {"states": torch.zeros(2, 32, 128), "pooled": torch.zeros(2, 128)}
+    ).hooks
+    generator = torch.Generator().manual_seed(3)
+    lora = importlib.import_module("fewstep.distill.lora").Lora(layers.layers, 2, 2.0, generator)
+    for up in lora.up:
+        up.data.normal_(std=0.1, generator=generator)
+    layers.close()
+    recipe = importlib.import_module("fewstep.recipes.students").student_recipe(
+        *("2 steps", "fewstep", "fewstep-demo-flow", "flow"), steps=2, counts=(2,), shift=2.0
+    )
+    family = importlib.import_module("fewstep.headless.families").family_of(transformer)
+    write = importlib.import_module("fewstep.headless.student_file").write_student
+    write(path, lora, family, recipe, "a random flow teacher")
+
+
+def test_a_student_of_the_flow_teacher_is_a_variant_of_its_own(
+    host, pipeline, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(weights, "STUDENTS", tmp_path)
+    random_student(tmp_path / "flow_two_steps.safetensors", pipeline.transformer)
+    model = demo("flow teacher + two steps")[0]
+    merged = copy.deepcopy(pipeline.transformer)
+    importlib.import_module("fewstep.headless.lora").merge(
+        merged, load_file(tmp_path / "flow_two_steps.safetensors"), component="transformer"
+    )
+    states, pooled = read(pipeline, [CAPTION])
+    words = 0.5, states, pooled
+    expected = transformer_of_diffusers(
+        pipeline._replace(transformer=merged), initial_noise(1), *words
+    )
+    untrained = transformer_of_diffusers(pipeline, initial_noise(1), *words)
+    model.patch_model()
+    made = model.model.diffusion_model(initial_noise(1), torch.tensor([0.5]), states, pooled)
+    model.unpatch_model()
+    torch.testing.assert_close(made, expected, rtol=1e-3, atol=1e-3)
+    assert (expected - untrained).abs().max() > 0.1
 
 
 # --- the noise levels -----------------------------------------------------------------------------
