@@ -78,8 +78,10 @@ def measure(student: torch.Tensor, teacher: torch.Tensor, groups: Iterable[int])
     )
 
 
-def mean_of(several: Sequence[Meters]) -> Meters:
+def over_sizes(several: Sequence[Meters]) -> Meters:
     """What pictures of several sizes measure together: of each number the mean of those there are.
+
+    Of diversity it is the lowest, so that a collapse at one size is seen.
 
     Args:
         several: of one model, so that all have as many channels; one or more.
@@ -88,7 +90,7 @@ def mean_of(several: Sequence[Meters]) -> Meters:
         mean_shift=_means(meters.mean_shift for meters in several),
         std_ratio=_means(meters.std_ratio for meters in several),
         detail_ratio=_mean(meters.detail_ratio for meters in several),
-        diversity=_mean(meters.diversity for meters in several),
+        diversity=min((m.diversity for m in several if m.diversity is not None), default=None),
         paired_error=_mean(meters.paired_error for meters in several),
     )
 

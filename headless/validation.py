@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..distill.lora import Lora
-from ..distill.meters import Meters, mean_of, measure
+from ..distill.meters import Meters, measure, over_sizes
 from ..distill.setting import Setting, looked_at
 from ..distill.trajectories import noise_of
 from ..distill.ways import Stage, Way
@@ -47,7 +47,7 @@ class Validation:
         for index in self._sizes:
             parts = [self.pictures(stage, lora, some) for some in index.split(BATCH)]
             several.append(self._measured(index, torch.cat(parts)))
-        found = mean_of(several)
+        found = over_sizes(several)
         # every process must come to the same end
         return _read(self._processes.of_main(_written(found)), len(found.mean_shift))
 

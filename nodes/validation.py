@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 
 from ..distill.lora import Lora
-from ..distill.meters import Meters, mean_of, measure
+from ..distill.meters import Meters, measure, over_sizes
 from ..distill.setting import looked_at
 from ..distill.ways import WAYS, Stage, Way
 from ..recipes.recipe import Recipe
@@ -51,7 +51,7 @@ class Validation:
 
     def __call__(self, stage: Stage, lora: Lora) -> Meters:
         pairs = zip(self.student(stage, lora), self._parts, strict=True)
-        return mean_of([measure(made, part.teacher, part.groups) for made, part in pairs])
+        return over_sizes([measure(made, part.teacher, part.groups) for made, part in pairs])
 
 
 class _Part:

@@ -11,7 +11,7 @@ from fewstep.diffusion.process import FLOW, VE
 from fewstep.distill import checkpoint
 from fewstep.distill.chain_plan import trials
 from fewstep.distill.joined_data import JoinedData, join, joined_request
-from fewstep.distill.meters import Meters, mean_of
+from fewstep.distill.meters import Meters, has_collapsed, over_sizes
 from fewstep.distill.setting import choose_trajectories, looked_at, trained_on
 from fewstep.distill.stages import Chain
 from fewstep.distill.train_options import TrainOptions
@@ -227,11 +227,16 @@ def test_sets_that_differ_in_more_are_told_apart_by_it():
 def test_meters_of_several_sizes_are_the_mean_of_each_that_there_is():
     one = Meters((0.2, None), (1.0, None), 0.8, None, 0.5)
     other = Meters((0.4, None), (2.0, 3.0), None, None, 0.1)
-    found = mean_of([one, other])
+    found = over_sizes([one, other])
     assert found.mean_shift == (pytest.approx(0.3), None) and found.std_ratio == (1.5, 3.0)
     assert (found.detail_ratio, found.diversity) == (0.8, None)
     assert found.paired_error == pytest.approx(0.3)
-    assert mean_of([one]) == one
+    assert over_sizes([one]) == one
+
+
+def test_a_collapse_at_one_size_is_seen_among_several():
+    sizes = [Meters((0.0,), (1.0,), 1.0, diversity, 0.5) for diversity in (1.1, 0.6, None, 1.0)]
+    assert over_sizes(sizes).diversity == 0.6 and has_collapsed(over_sizes(sizes))
 
 
 # --- what is refused -----------------------------------------------------------------------------
