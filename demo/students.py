@@ -89,6 +89,19 @@ STUDENTS = {
     "stacked": Student("segments", 4, 1200, {"stacked": "guidance_4_steps"}, base="guidance"),
     "endpoint": Student("endpoint", 4, 300, {"endpoint": "endpoint_4_steps"}),
     "told": Student(BAKED, None, 2500, {"told": "told_guidance"}, paths=RANGE, rank=16),
+    "lcm": Student(
+        "lcm", 4, 3500, {"lcm": "lcm_lora"}, base="guidance", rank=16, learning_rate=1e-3
+    ),
+    "told lcm": Student(
+        "lcm",
+        4,
+        1500,
+        {"told lcm": "told_lcm"},
+        paths=RANGE,
+        base="told",
+        rank=16,
+        learning_rate=1e-3,
+    ),
     "adversarial": Student(
         "adversarial",
         1,
@@ -116,7 +129,7 @@ def main(argv: list[str]) -> int:
         )
         return 2
     for name in names or STUDENTS:
-        made = [weights.STUDENTS / f"{file}.safetensors" for file in STUDENTS[name].files.values()]
+        made = [weights.student_file(file) for file in STUDENTS[name].files.values()]
         if not all(path.exists() for path in made):
             train(name, Path(folder))
     return 0
@@ -127,7 +140,7 @@ def train(name: str, folder: Path) -> None:
     run(config_of(name, folder), processes())
     weights.STUDENTS.mkdir(exist_ok=True)
     for made, shipped in STUDENTS[name].files.items():
-        shutil.copyfile(folder / f"{made}.safetensors", weights.STUDENTS / f"{shipped}.safetensors")
+        shutil.copyfile(folder / f"{made}.safetensors", weights.student_file(shipped))
 
 
 def config_of(name: str, folder: Path) -> Config:

@@ -1,16 +1,15 @@
-"""Train every demo network from nothing: autoencoder, teachers, LCM-LoRA, LCM UNet.
+"""Train every demo network but the students from nothing: autoencoder, text encoder, teachers.
 
     python run.py train-demo FOLDER
 
 Each stage leaves its result in the folder and is skipped when that is there, so that a run that was
 cut off goes on with the stage it was in, within the flow teacher's where it was. Everything is
-seeded; FOLDER/weights is what is shipped.
+seeded; FOLDER/weights is what is shipped. The students are `demo.students`' work.
 """
 
 import json
 import shutil
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,28 +21,20 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..diffusion.sigmas import sigma_table
 from ..headless import flow_pipeline
-from ..headless.train_lcm_lora import Settings, train_lcm_lora
-from ..headless.train_lcm_unet import train_lcm_unet
-from ..lora.layers import layers_of
-from ..lora.save import file_metadata, save
-from ..recipes.own import UNNAMED, describe
-from ..recipes.read import read_all
 from .architecture import new_flow_transformer, new_text_encoder, new_unet
 from .precision import autocast
 from .train_autoencoder import polish_decoder, to_tensor, train_autoencoder
 from .train_flow_teacher import train_flow_teacher
 from .train_teacher import random_scenes, train_reading, train_teacher
 from .vocabulary import MAX_TOKENS, write_tokenizer
-from .weights import FLOW, GUIDANCE, LCM_UNET, LCM_UNET_GUIDANCE
-from .world import caption, draw
+from .weights import FLOW
+from .world import draw
 
 SEED = 2026
 PICTURES = 40_000
 # every leg ends at learning rate 0 and starts from the average of the one before
 TEACHER_LEGS = (7_000, 6_000)  # iterations
 FLOW_TEACHER_LEGS = (6_000, 10_000, 12_000)
-LCM_LORA_ITERATIONS = 2_000
-LCM_UNET_ITERATIONS = 650
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
 ENCODE_BATCH = 4
 
@@ -63,8 +54,6 @@ def main(argv: list[str]) -> int:
     latents = _latents(folder / "latents.safetensors", weights / "vae", scenes, say)
     _text_encoder(weights, say)
     _teacher(folder, weights, scenes, latents, say)
-    _lcm_lora(weights, scenes, latents, say)
-    _lcm_unet(weights, scenes, latents, say)
     _flow_teacher(folder, weights, scenes, latents, say)
     return 0
 
@@ -143,69 +132,6 @@ def _flow_teacher(folder, weights, scenes, latents, say):
             say=say,
         )
         save_network(transformer, done[k])
-
-
-def _lcm_lora(weights, scenes, latents, say):
-    path = weights / "lcm_lora.safetensors"
-    if path.exists():
-        return
-    lora = train_lcm_lora(
-        *_teacher_and_data(weights, scenes, latents),
-        Settings(iterations=LCM_LORA_ITERATIONS, guidance_w=GUIDANCE - 1.0, seed=SEED),
-        _progress("LCM-LoRA", LCM_LORA_ITERATIONS, say),
-    )
-    save_lora(path, lora.kohya())
-
-
-def save_lora(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Save the LCM-LoRA with what it needs, so that the loader knows it for certain."""
-    general = read_all()[0]["lcm-lora-sd15"]
-    # it was trained from every point of its grid, so any count up to 8 is as good
-    steps = general.steps._replace(trained=(1, 2, 4, 8))
-    title, base = "LCM-LoRA of the demo model", "fewstep-demo"
-    recipe = replace(general, id=UNNAMED, title=title, base=base, steps=steps)
-    entry = describe(recipe, teacher="the demo model's teacher")
-    save(path, tensors, file_metadata(entry, layers_of(tensors).values()))
-
-
-def _lcm_unet(weights, scenes, latents, say):
-    path = weights / LCM_UNET
-    if path.exists():
-        return
-    lowest, highest = LCM_UNET_GUIDANCE
-    settings = Settings(
-        iterations=LCM_UNET_ITERATIONS,
-        guidance_w=(lowest - 1.0, highest - 1.0),
-        # what w does comes from clean to noise hop by hop, each as late as the target is: few hops
-        # first, and a fast target
-        original_steps=(10, 25, 50),
-        ema_decay=0.8,
-        seed=SEED,
-    )
-    unet = train_lcm_unet(
-        *_teacher_and_data(weights, scenes, latents),
-        settings,
-        _progress("LCM UNet", LCM_UNET_ITERATIONS, say),
-    )
-    save_network(unet, path)
-
-
-def _teacher_and_data(weights, scenes, latents):
-    rng = np.random.default_rng(SEED)
-    encode = _encode(weights)
-
-    def conditions(rows):
-        return encode([caption(scenes[row], rng) for row in rows])
-
-    return _unet(weights / "unet"), latents, conditions, encode([""]), _alpha_bar()
-
-
-def _progress(name, iterations, say):
-    def on_iteration(i, loss, average):
-        if i % 50 == 0:
-            say(f"{name} {i}/{iterations} loss {loss:.5f}")
-
-    return on_iteration
 
 
 def _unet(path):

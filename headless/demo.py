@@ -133,7 +133,7 @@ def within(name, low, high):
 def unready(out: Path) -> str | None:
     """Why the demo cannot begin, None if it can; makes the folder for the results."""
     try:
-        weights.check_present()
+        weights.check_present(lora=weights.LCM_LORA)
     except FileNotFoundError as error:
         return str(error)
     try:

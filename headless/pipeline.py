@@ -99,6 +99,13 @@ def load_part(kind, part: str, dtype=torch.float32):
     return network.eval().requires_grad_(False)
 
 
+def load_unet(part: str) -> UNet2DConditionModel:
+    """A UNet of the demo model in float32, not to be trained: "unet" or weights.LCM_UNET."""
+    unet = UNet2DConditionModel.from_config(weights.read_config(part))
+    unet.load_state_dict(weights.read_weights(part))
+    return unet.eval().requires_grad_(False)
+
+
 def load_demo(lora: bool = False, unet: str = "unet") -> Pipeline:
     """The shipped demo model in float32; with `lora` its LCM-LoRA is merged in.
 
@@ -108,11 +115,11 @@ def load_demo(lora: bool = False, unet: str = "unet") -> Pipeline:
     Raises:
         FileNotFoundError: a part of it is missing.
     """
-    weights.check_present(unet)
+    weights.check_present(unet, weights.LCM_LORA if lora else None)
     pipeline = Pipeline(
         CLIPTokenizer.from_pretrained(weights.TOKENIZER),
         load_part(CLIPTextModel, "text_encoder"),
-        load_part(UNet2DConditionModel, unet),
+        load_unet(unet),
         load_part(AutoencoderTiny, "vae"),
     )
     if lora:

@@ -23,7 +23,7 @@ class Student(NamedTuple):
 
     @property
     def path(self):
-        return weights.STUDENTS / f"{self.method.model}.safetensors"
+        return weights.student_file(self.method.model)
 
     def load(self) -> Pipeline | FlowPipeline:
         """The demo model of its teacher with the LoRA merged in."""

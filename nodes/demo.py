@@ -20,7 +20,7 @@ COND_PROJ = "time_embedding.cond_proj.weight"
 
 def variants() -> list[str]:
     """Those whose weights are there; the flow teacher's are where somebody has trained them."""
-    known = [name for name, part in PARTS.items() if (weights.FOLDER / part).exists()]
+    known = [name for name, part in PARTS.items() if weights.file_of(part).exists()]
     return [*known, *students()]
 
 
@@ -147,7 +147,7 @@ class FewStepDemoModel(io.ComfyNode):
     @classmethod
     def execute(cls, variant) -> io.NodeOutput:
         check_choice("variant", variant, [*PARTS, *students()])
-        weights.check_present(part_of(variant))
+        weights.check_present(part_of(variant), lora_of(variant))
         clip = models.clip_text_model(
             weights.read_config("text_encoder"),
             weights.read_weights("text_encoder"),

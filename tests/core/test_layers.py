@@ -52,7 +52,7 @@ RULES = {
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
-    "demo/weights.py": Rule((), ("safetensors",)),
+    "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
 }
 FREE = ("tests", "benchmarks")
 

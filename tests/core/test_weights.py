@@ -28,7 +28,15 @@ def test_a_missing_part_is_named_with_the_remedy(folder, part):
         weights.check_present()
 
 
-def test_a_missing_lora_is_named(folder):
+def test_a_missing_lora_is_named_where_it_is_needed(folder):
     (folder / "lcm_lora.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="no lcm_lora.safetensors in"):
-        weights.check_present()
+    assert weights.check_present() is None
+    with pytest.raises(
+        FileNotFoundError, match=r"no lcm_lora.safetensors in .*train-demo-students FOLDER"
+    ):
+        weights.check_present(lora=weights.LCM_LORA)
+
+
+def test_the_lcm_lora_has_a_place_of_its_own(folder):
+    assert weights.student_file("lcm_lora") == folder / "lcm_lora.safetensors"
+    assert weights.student_file("guidance") == weights.STUDENTS / "guidance.safetensors"

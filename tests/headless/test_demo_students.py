@@ -24,10 +24,12 @@ def made(tmp_path_factory):
         patch.setattr(students, "TEACHER_STEPS", 4)
         patch.setattr(weights, "FOLDER", folder / "weights")
         patch.setattr(weights, "STUDENTS", folder / "shipped")
+        patch.setattr(weights, "LCM_LORA", folder / "lcm_lora.safetensors")
         fixed, told, flow = (paths._replace(captions=6) for paths in (FIXED, RANGE, FLOW))
         few = {
             "two": Student("segments", 2, 1, {"two": "two_steps"}, fixed),
             "onto": Student("lcm", 4, 1, {"onto": "lcm_onto_two"}, fixed, base="two"),
+            "lcm": Student("lcm", 4, 1, {"lcm": "lcm_lora"}, fixed),
             "told": Student("guidance", None, 1, {"told": "told_guidance"}, told),
             "flow": Student("segments", 2, 1, {"flow": "flow_two_steps"}, flow),
         }
@@ -51,6 +53,11 @@ def test_each_is_sampled_as_its_file_says(shipped):
         "told_guidance": (4, 1.0, "euler", "trailing", weights.GUIDANCE, None),
         "flow_two_steps": (2, 1.0, "euler", "trailing", None, weights.FLOW_SHIFT),
     }
+
+
+def test_the_lcm_lora_lies_where_it_is_looked_for(made, shipped):
+    assert "lcm_lora" not in shipped
+    assert load_file(made / "lcm_lora.safetensors")
 
 
 @pytest.mark.parametrize("name", ["two_steps", "told_guidance"])

@@ -11,10 +11,28 @@ from fewstep.diffusion.sigmas import sigma_table
 from fewstep.distill.network import denoiser
 from fewstep.headless.blocks import blocks
 from fewstep.headless.families import family_of
-from fewstep.headless.lora import TARGETS, merge
+from fewstep.headless.lora import merge
 from fewstep.headless.network import DiffusersNetwork
 from fewstep.headless.told_unet import add_guidance_input
 from fewstep.lora.convert import write_layers
+
+# every Linear and Conv2d of an SD UNet that published LCM-LoRAs train
+TARGETS = (
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out.0",
+    "proj_in",
+    "proj_out",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "conv1",
+    "conv2",
+    "conv_shortcut",
+    "downsamplers.0.conv",
+    "upsamplers.0.conv",
+    "time_emb_proj",
+)
 
 
 @torch.no_grad()

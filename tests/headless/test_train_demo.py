@@ -1,7 +1,6 @@
 """train-demo goes through its stages, and goes on where it was cut off."""
 
 import shutil
-from functools import partial
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from fewstep.demo import train, train_autoencoder, train_flow_teacher, train_teacher, weights
 
-NETWORKS = ("vae", "text_encoder", "unet", "lcm_unet", "flow_transformer")
+NETWORKS = ("vae", "text_encoder", "unet", "flow_transformer")
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +18,6 @@ def little_work(monkeypatch):
         (train, "PICTURES", 8),
         (train, "TEACHER_LEGS", (2, 1)),
         (train, "FLOW_TEACHER_LEGS", (2, 1)),
-        (train, "LCM_LORA_ITERATIONS", 1),
-        (train, "LCM_UNET_ITERATIONS", 1),
-        (train, "Settings", partial(train.Settings, batch=4)),
         (train_autoencoder, "PICTURES", 8),
         (train_autoencoder, "BATCH", 2),
         (train_autoencoder, "ITERATIONS", 1),
@@ -46,7 +42,6 @@ def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path,
     assert train.main([str(tmp_path)]) == 0
     weights = tmp_path / "weights"
     first = {part: state(weights / part) for part in NETWORKS}
-    lora = load_file(weights / "lcm_lora.safetensors")
     # a leg that starts from a folder remembers its path, which nobody else shall read
     assert str(tmp_path) not in (weights / "unet" / "config.json").read_text()
     assert not same(state(tmp_path / "unet_after_leg_1"), first["unet"])
@@ -59,15 +54,14 @@ def test_a_leg_that_was_lost_is_made_again_exactly_and_nothing_else_is(tmp_path,
     assert train.main([str(tmp_path)]) == 0
     said = capsys.readouterr().err
     assert "\nteacher 0/1 " in "\n" + said and "flow teacher 0/1 " in said
-    assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading", "LCM"))
+    assert not any(word in said for word in ("teacher 0/2 ", "autoencoder", "reading"))
     assert same(state(weights / "unet"), first["unet"])
     assert same(state(weights / "flow_transformer"), first["flow_transformer"])
-    assert same(load_file(weights / "lcm_lora.safetensors"), lora)
 
 
 def test_each_leg_of_the_flow_teacher_goes_on_from_the_one_before(tmp_path, monkeypatch):
     (tmp_path / "weights").mkdir()
-    for part in ("vae", "text_encoder", "unet", "lcm_unet", "lcm_lora.safetensors"):
+    for part in ("vae", "text_encoder", "unet"):
         (tmp_path / "weights" / part).symlink_to(weights.FOLDER / part)
     save_file({"latents": torch.zeros(8, 4, 16, 16)}, tmp_path / "latents.safetensors")
     begun = []

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from host.test_demo_workflow import api_format, box_of, nodes_of
 
-from fewstep.demo import weights
 from fewstep.recipes.read import read_all
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
@@ -190,9 +189,6 @@ def test_every_workflow_is_among_the_templates_with_a_small_picture(path, server
     assert 0 < path.with_suffix(".jpg").stat().st_size < LARGEST_THUMBNAIL
 
 
-@pytest.mark.skipif(
-    not (weights.FOLDER / weights.LCM_UNET).is_dir(), reason="the demo's LCM UNet is not shipped"
-)
 def test_the_guidance_workflow_runs_and_each_guidance_gives_pictures_of_its_own(server, info):
     client, workflow = server.client, read(FOLDER / "lcm_unet_guidance.json")
     outputs = client.run(api_format(workflow, info), seconds=600)
