@@ -38,12 +38,20 @@ class FlowPipeline(NamedTuple):
         """What the transformer is told of these captions."""
         return encode(self.tokenizer, self.text_encoder, captions)
 
-    def denoiser(self, captions: list[str], cfg_scale: float = 1.0, guidance: None = None):
+    def denoiser(self, captions: list[str], cfg_scale: float = 1.0, guidance: float | None = None):
         """(x in FLOW space, sigma) -> x0 estimate; one network pass at cfg_scale 1, else two.
 
         Args:
             guidance: what other pipelines tell their network; this one has no input for it.
+
+        Raises:
+            ValueError: guidance is given.
         """
+        if guidance is not None:
+            raise ValueError(
+                f"guidance is {guidance:g}, and the flow teacher has no input for it; allowed is "
+                "None. Set cfg_scale."
+            )
         cond = self.encode(captions)
         uncond = [text.expand_as(like) for text, like in zip(self.encode([""]), cond, strict=True)]
         both = [torch.cat(pair) for pair in zip(cond, uncond, strict=True)]

@@ -123,6 +123,20 @@ def test_unknown_students_are_refused(arguments, capsys):
     assert "train-demo-students needs a folder" in said and ("magic" in said) == bool(arguments)
 
 
+def test_a_student_whose_teacher_is_not_there_is_refused_by_name_and_else_left_out(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "unet").symlink_to(weights.FOLDER / "unet")
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.setattr(weights, "STUDENTS", tmp_path / "shipped")
+    trained = []
+    monkeypatch.setattr(students, "train", lambda name, folder: trained.append(name))
+    assert main([str(tmp_path / "work"), "flow stacked"]) == 2
+    assert "has no flow_transformer in" in capsys.readouterr().err and not trained
+    assert main([str(tmp_path / "work")]) == 0
+    assert trained and not any(name.startswith("flow") for name in trained)
+
+
 @pytest.mark.parametrize("name", list(STUDENTS))
 def test_a_student_goes_on_from_one_that_is_made_before_it(name, tmp_path):
     names = list(STUDENTS)

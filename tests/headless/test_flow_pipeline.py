@@ -98,3 +98,8 @@ def test_the_cores_euler_walks_the_flow_down_to_clean(pipeline):
         denoise = pipeline.denoiser(CAPTIONS[:1])
         made = sample_euler(denoise, x, levels, process=FLOW)
     torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_guidance_that_cannot_be_told_is_refused(pipeline):
+    with pytest.raises(ValueError, match="^guidance is 3, and the flow teacher has no input for"):
+        pipeline.denoiser(CAPTIONS, guidance=3.0)
