@@ -79,8 +79,16 @@ class Method(NamedTuple):
 
 
 class Output(NamedTuple):
+    """Where the LoRA goes.
+
+    Attributes:
+        rank: the highest of any layer in the file; None for what base_lora and student have
+            together.
+    """
+
     folder: Path
     name: str
+    rank: int | None = None
 
     @property
     def lora(self) -> Path:

@@ -123,6 +123,7 @@ CFG = number(1.0, 100.0)
 COUNT = whole(1, MOST)
 SEED = whole(0, MOST_SEED)
 ABOVE_0 = number(above=0.0)
+RANK = whole(1, 1024)
 RUN = {
     "iterations": COUNT,
     "batch": COUNT,
@@ -154,7 +155,9 @@ REQUIRED = {
         {"seeds": whole(1, 1000), "seed": SEED, "budget_gb": ABOVE_0, "batch": whole(1, 4096)},
     ),
     "method": _section({"name": text}, {"steps": whole(1, 1000), "base_lora": text}),
-    "output": _section({"folder": text, "name": matching(NAME, "letters, digits, - _ .")}),
+    "output": _section(
+        {"folder": text, "name": matching(NAME, "letters, digits, - _ .")}, {"rank": RANK}
+    ),
 }
 OPTIONAL = {
     "prompts": _section(
@@ -171,7 +174,7 @@ OPTIONAL = {
         {},
         {
             **RUN,
-            "rank": whole(1, 1024),
+            "rank": RANK,
             "lora_alpha": ABOVE_0,
             "layers": any_text,
             "checkpointing": truth,

@@ -53,7 +53,8 @@ def write_students(config: Config, chain: Chain, teacher: Teacher, trained: list
         path = config.output.lora if is_last else config.output.stage(stage.name)
         lora = joined([*base, outcome.lora])
         recipe = recipe_of(config, teacher, stage)
-        write_student(path, lora, family, recipe, teacher.title, overwrite=not is_last)
+        options = {"rank": config.output.rank, "overwrite": not is_last}
+        write_student(path, lora, family, recipe, teacher.title, **options)
 
 
 def recipe_of(config: Config, teacher: Teacher, stage: Stage) -> Recipe:

@@ -7,6 +7,7 @@ from safetensors import safe_open
 from ..distill.lora import Lora, joined
 from ..lora.convert import write_layers
 from ..lora.layers import layers_of
+from ..lora.resize import resize
 from ..lora.save import file_metadata, save
 from ..lora.targets import resolve, spellings
 from ..recipes.own import describe
@@ -15,12 +16,21 @@ from .families import Family, family_of
 
 
 def write_student(
-    path: Path, lora: Lora, family: Family, recipe: Recipe, teacher: str, *, overwrite=False
+    path: Path,
+    lora: Lora,
+    family: Family,
+    recipe: Recipe,
+    teacher: str,
+    *,
+    rank: int | None = None,
+    overwrite=False,
 ) -> None:
     """Save a LoRA with what it needs, under names that every loader of such networks reads.
 
     Args:
         teacher: what it was distilled from.
+        rank: the highest of any layer in the file, which is then the nearest such LoRA; None for
+            the LoRA as it is.
 
     Raises:
         ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
@@ -28,6 +38,8 @@ def write_student(
     """
     # its alphas are its ranks, which is what a file without alphas means
     layers = joined([lora]).layers(family.component)
+    if rank is not None:
+        layers = resize(layers, rank=rank).layers
     names = {family.component: list(lora.paths)}
     tensors, metadata = write_layers(layers, family.dialect, names)
     entry = describe(recipe, teacher=teacher)

@@ -6,22 +6,32 @@ from .host import files, texts
 from .prompts import FOLDER
 from .schema import schema
 from .sockets import RecipeSocket
-from .students import save_lora
+from .students import narrowed, save_lora
 from .training_sockets import LoraSocket
 
 
-def save_among_loras(lora, recipe, name: str) -> str:
-    """Save a LORA_MODEL among ComfyUI's LoRAs; the name that loaders list it by.
+def save_among_loras(lora, recipe, name: str, rank: int = 0) -> list[str]:
+    """Save a LORA_MODEL among ComfyUI's LoRAs.
+
+    Args:
+        rank: the highest of any layer in the file; 0 for the LoRA as it is.
+
+    Returns:
+        the name that loaders list it by, and what there is to say of it.
 
     Raises:
         ValueError: the name is no plain one, or a LoRA has NaN.
         OSError: the disk is full.
     """
+    said = []
+    if rank:
+        lora, kept = narrowed(lora, rank)
+        said = [f"rank {rank} keeps {kept:.1%} of the layer that loses most"]
     folder = files.loras_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = files.free_path(folder, name, ".safetensors")
     save_lora(path, lora, recipe)
-    return path.name
+    return [path.name, *said]
 
 
 class FewStepSaveLora(io.ComfyNode):
@@ -45,6 +55,18 @@ class FewStepSaveLora(io.ComfyNode):
                     default="my_fast_lora",
                     tooltip="Of the file. One that is there already is never replaced.",
                 ),
+                io.Int.Input(
+                    "rank",
+                    default=0,
+                    min=0,
+                    max=1024,
+                    optional=True,
+                    tooltip=(
+                        "The highest rank in the file, for a smaller one: the nearest LoRA of that "
+                        "rank. A student on top of a base_lora has both ranks together. 0 leaves "
+                        "it as it is."
+                    ),
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -55,7 +77,7 @@ class FewStepSaveLora(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, lora, recipe, name) -> io.NodeOutput:
-        saved = save_among_loras(lora, recipe, name)
-        texts.show(cls, f"saved as {saved}")
+    def execute(cls, lora, recipe, name, rank=0) -> io.NodeOutput:
+        saved, *said = save_among_loras(lora, recipe, name, rank)
+        texts.show(cls, "; ".join([f"saved as {saved}", *said]))
         return io.NodeOutput(saved)

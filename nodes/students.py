@@ -8,7 +8,9 @@ import torch
 from ..distill.lora import Lora
 from ..lora.convert import write_layers
 from ..lora.layers import layers_of
+from ..lora.resize import resize
 from ..lora.save import file_metadata, save
+from ..lora.targets import Module
 from ..recipes.own import describe
 from ..recipes.recipe import Recipe
 
@@ -33,6 +35,22 @@ def lora_of(tensors: dict[str, torch.Tensor], layers, device) -> Lora:
             "train. Connect a LoRA that FewStep trained for this model, with the same layers."
         )
     return Lora.of(found).to(device).requires_grad_(False)
+
+
+def narrowed(tensors: dict[str, torch.Tensor], rank: int) -> tuple[dict[str, torch.Tensor], float]:
+    """The nearest LORA_MODEL whose layers have at most this rank, and how near it is.
+
+    Returns:
+        (LORA_MODEL, the share of its change that the layer keeps which loses most, of 1)
+
+    Raises:
+        ValueError: NaN or infinity; the LORA_MODEL is more than a plain LoRA.
+    """
+    layers = {place.module: layer for place, layer in layers_of(tensors).items()}
+    found = resize(layers, rank=rank)
+    modules = {Module(COMPONENT, path): layer for path, layer in found.layers.items()}
+    made, _ = write_layers(modules, "comfyui", {COMPONENT: list(layers)})
+    return made, min((kept.energy for kept in found.kept.values()), default=1.0)
 
 
 def save_lora(path: Path, tensors: dict[str, torch.Tensor], recipe: Recipe, **options) -> None:

@@ -202,6 +202,11 @@ def test_what_is_left_out_has_the_defaults_of_the_nodes(tmp_path):
         ),
         ('name = "segments"', 'name = "guidance"', r"\[method\] name is \"guidance\"; allowed"),
         ("steps = 4\n", "\n", r"\[method\] steps is missing, and name is 'segments'"),
+        (
+            'name = "fast 4"',
+            'name = "fast 4"\nrank = 0',
+            r"\[output\] rank is 0; allowed is .* 1 to",
+        ),
         ('name = "fast 4"', 'name = "../x"', r"\[output\] name is \"../x\"; allowed is letters"),
         ("[output]", "[outputs]", r"\[outputs\] is \"outputs\"; allowed is one of model, data"),
         ("[output]", "[output", "is no TOML"),

@@ -100,6 +100,22 @@ def test_the_file_says_what_its_student_needs(tmp_path):
     assert "my model" in found.how_verified and metadata["ss_network_dim"] == "2"
 
 
+def test_a_file_of_a_lower_rank_is_the_nearest_of_that_rank(tmp_path):
+    network, path = unet(), tmp_path / "small.safetensors"
+    lora = filled(network)
+    write_student(path, lora, family_of(network.model), recipe(), "my model", rank=1)
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata()["ss_network_dim"] == "1"
+    small = read_student(path, network)
+    for layer, i in lora.paths.items():
+        whole = lora.lora_alpha / lora.rank * lora.up[i].flatten(1) @ lora.down[i].flatten(1)
+        u, singular, vh = torch.linalg.svd(whole.detach(), full_matrices=False)
+        nearest = singular[0] * torch.outer(u[:, 0], vh[0])
+        k = small.paths[layer]
+        found = small.up[k].flatten(1) @ small.down[k].flatten(1)
+        torch.testing.assert_close(found, nearest, rtol=0, atol=2e-3 * float(nearest.abs().max()))
+
+
 def test_a_file_that_is_there_is_replaced_only_where_that_is_wanted(tmp_path):
     network, path = unet(), tmp_path / "mine.safetensors"
     arguments = path, filled(network), family_of(network.model), recipe(), "my model"

@@ -158,6 +158,25 @@ def test_a_saved_lora_carries_its_recipe_and_replaces_no_file(data, teacher, out
     assert "4 iterations at" in report and "the student of iteration 4 is kept" in report
 
 
+def test_a_lora_is_saved_with_a_lower_rank(data, teacher, output):
+    from host import training_graph as graph
+
+    from fewstep.nodes.save_lora import FewStepSaveLora
+    from fewstep.nodes.students import narrowed
+
+    lora, _, recipe, *_ = graph.bake(teacher[0], data)
+    for rank, expected in ((1, 1), (1000, 4)):
+        saved = FewStepSaveLora.execute(lora, recipe, f"of rank {rank}", rank)[0]
+        with safe_open(output / "loras" / saved, "pt") as file:
+            assert file.metadata()["ss_network_dim"] == str(expected)
+            downs = [file.get_tensor(key) for key in file.keys() if key.endswith("down.weight")]
+        assert {len(down) for down in downs} == {expected}
+    # of four directions the largest has at least a quarter
+    assert 0.25 <= narrowed(lora, 1)[1] < 1.0
+    same, kept = narrowed(lora, 4)
+    assert kept == 1.0 and all(tensor.equal(lora[name]) for name, tensor in same.items())
+
+
 def test_files_and_the_shipped_list_are_read(teacher, host, tmp_path, monkeypatch):
     import folder_paths
 
