@@ -27,7 +27,9 @@ from .world import caption
 
 # of equally many pictures, 32 at a time taught more than 64
 BATCH = 32
-LEARNING_RATE = 2e-3
+# AdamW for everything had 0.230 of the squared velocity left after 600 iterations, this 0.178
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 1e-3
 WARM_UP = 300  # iterations
 EMPTY_CAPTIONS = 0.1  # share trained without a caption
 EMA_DECAY = 0.9985
@@ -51,25 +53,45 @@ def train_flow_teacher(
         a transformer that holds the exponential moving average.
     """
     average = copy.deepcopy(transformer).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(transformer.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    optimizers = optimizers_of(transformer)
     networks = {"transformer": transformer, "average": average}
-    begin = load_checkpoint(checkpoint, networks, optimizer)
+    begin = load_checkpoint(checkpoint, networks, optimizers)
     saved = time.monotonic()
     for i in range(begin, iterations):
         loss = _step_loss(transformer, encode, latents, scenes, np.random.default_rng((seed, i)))
-        set_learning_rate(optimizer, LEARNING_RATE * pace(i, iterations, WARM_UP))
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers.values():
+            set_learning_rate(optimizer, LEARNING_RATE * pace(i, iterations, WARM_UP))
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers.values():
+            optimizer.step()
         # at first the average must not cling to the random weights it began with
         follow(average, transformer, min(EMA_DECAY, (1 + i) / (10 + i)))
         if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, networks, optimizer, i + 1)
+            save_checkpoint(checkpoint, networks, optimizers, i + 1)
             saved = time.monotonic()
         if i % 50 == 0:
             say(f"flow teacher {i}/{iterations} loss {loss.item():.4f}")
     return average
+
+
+def optimizers_of(transformer) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices inside blocks, and AdamW for everything else.
+
+    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; its steps are as
+    large as AdamW's, as in "Muon is Scalable for LLM Training", arXiv:2502.16982, equation 4, so
+    that one learning rate serves for both.
+    """
+    blocks = (transformer.transformer_blocks, transformer.single_transformer_blocks)
+    matrices = [p for part in blocks for p in part.parameters() if p.ndim == 2]
+    known = set(map(id, matrices))
+    others = [p for p in transformer.parameters() if id(p) not in known]
+    options = {"lr": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
+    return {
+        "muon": torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **options),
+        "adamw": torch.optim.AdamW(others, **options),
+    }
 
 
 def _step_loss(transformer, encode, latents, scenes, rng):

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from fewstep.demo import precision, train_flow_teacher, weights
 from fewstep.demo.architecture import new_flow_transformer
-from fewstep.demo.train_flow_teacher import draw_levels, flow_matching_loss
+from fewstep.demo.train_flow_teacher import draw_levels, flow_matching_loss, optimizers_of
 from fewstep.demo.train_teacher import random_scenes
 from fewstep.headless.flow_pipeline import velocity_of
 
@@ -108,6 +108,24 @@ def test_levels_are_spread_over_the_whole_range_and_never_zero():
     # uniform: mean 1/2, variance 1/12; five standard errors
     assert abs(even.mean() - 0.5) < 5 * (1 / 12 / 4000) ** 0.5
     assert even.min() < 0.01 and even.max() > 0.99
+
+
+# --- the optimizers -------------------------------------------------------------------------------
+
+
+def test_every_parameter_has_one_optimizer_and_what_is_no_matrix_of_a_block_adamw():
+    transformer = new_flow_transformer()
+    of = {
+        id(parameter): name
+        for name, optimizer in optimizers_of(transformer).items()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    names = {name: of.pop(id(parameter)) for name, parameter in transformer.named_parameters()}
+    assert not of
+    for name, optimizer in names.items():
+        is_matrix = "transformer_blocks" in name and transformer.get_parameter(name).ndim == 2
+        assert optimizer == ("muon" if is_matrix else "adamw"), name
 
 
 # --- the training ---------------------------------------------------------------------------------
