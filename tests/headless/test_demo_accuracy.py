@@ -1,12 +1,14 @@
 """The shipped demo model is as good as the README says.
 
 The README's figures are of 1,000 pictures. Here, with 48, a claim counts as refuted when it lies
-outside the whole 95 % interval.
+outside the whole 95 % interval. The teacher takes 24 steps, with which it is as right as with 50
+(95.5 and 95.9 % of 1,000), in half the time.
 """
 
 import pytest
 import torch
 
+from fewstep.demo.students import TEACHER_STEPS
 from fewstep.demo.weights import GUIDANCE
 from fewstep.headless.compare import STUDENT, TEACHER, compare, demo_captions
 from fewstep.headless.pipeline import load_demo
@@ -15,8 +17,8 @@ from fewstep.headless.shipped_students import shipped_students
 
 PICTURES = 48
 SEED = 11
-BEST = Method(TEACHER, 50, GUIDANCE)
-NO_GUIDANCE = Method(TEACHER, 50, 1.0)
+BEST = Method(TEACHER, TEACHER_STEPS, GUIDANCE)
+NO_GUIDANCE = Method(TEACHER, TEACHER_STEPS, 1.0)
 FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
 FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
 FEW = Method(STUDENT, 4, 1.0, "lcm", "lcm")
@@ -62,7 +64,7 @@ def test_the_teacher_needs_its_guidance_and_its_steps(results):
         assert lowest <= accuracy - loss, method
 
 
-def test_four_passes_of_the_student_are_nearly_as_right_as_a_hundred(results):
+def test_four_passes_of_the_student_are_nearly_as_right_as_its_teacher(results):
     teacher, student = results[BEST].scores["all"], results[FEW].scores["all"]
     assert student.interval[1] >= 0.95 * teacher.accuracy
 
