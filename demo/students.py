@@ -57,8 +57,10 @@ class Student(NamedTuple):
     """How a student is made.
 
     Attributes:
-        base: name of the student that it goes on from.
+        base: what the LoRA is called in the folder of work that it goes on from: the name of a
+            student, or of one on the way to it.
         files: its LoRAs as they are shipped, by what its run calls them.
+        validate_every: iterations, of which the best student is kept; 0 for the last one.
     """
 
     method: str
@@ -70,6 +72,7 @@ class Student(NamedTuple):
     rank: int = 8
     batch: int = 16
     learning_rate: float = 2e-3
+    validate_every: int = 0
 
 
 STUDENTS = {
@@ -89,10 +92,8 @@ STUDENTS = {
     "stacked": Student("segments", 4, 1200, {"stacked": "guidance_4_steps"}, base="guidance"),
     "endpoint": Student("endpoint", 4, 300, {"endpoint": "endpoint_4_steps"}),
     "told": Student(BAKED, None, 2500, {"told": "told_guidance"}, paths=RANGE, rank=16),
-    # the LCM-LoRA that is shipped is of an earlier trainer, and better: benchmarks/RESULTS.md
-    "lcm": Student(
-        "lcm", 4, 3500, {"lcm": "lcm_lora"}, base="guidance", rank=16, learning_rate=1e-3
-    ),
+    # shipped is still one of an earlier trainer, which is as good: benchmarks/RESULTS.md
+    "lcm": Student("lcm", 4, 450, {"lcm": "lcm_lora"}, rank=32, batch=64, learning_rate=1e-3),
     "told lcm": Student(
         "lcm",
         4,
@@ -103,13 +104,32 @@ STUDENTS = {
         rank=16,
         learning_rate=1e-3,
     ),
+    "tdm 2 steps": Student(
+        "tdm",
+        2,
+        300,
+        {"tdm 2 steps": "tdm_2_steps"},
+        base="progressive 2 steps",
+        learning_rate=5e-4,
+        validate_every=100,
+    ),
+    "tdm 1 step": Student(
+        "tdm",
+        1,
+        400,
+        {"tdm 1 step": "tdm_1_step"},
+        base="progressive",
+        learning_rate=1e-3,
+        validate_every=200,
+    ),
     "adversarial": Student(
         "adversarial",
         1,
-        300,
+        200,
         {"adversarial": "adversarial_1_step"},
-        base="progressive",
+        base="tdm 1 step",
         learning_rate=2e-4,
+        validate_every=100,
     ),
     "flow guidance": Student(BAKED, None, 1500, {"flow guidance": "flow_guidance"}, FLOW),
     "flow stacked": Student(
@@ -173,6 +193,7 @@ def config_of(name: str, folder: Path) -> Config:
         batch=student.batch,
         learning_rate=student.learning_rate,
         checkpoint_every=100,
+        validate_every=student.validate_every,
     )
     return Config(
         model=Model(paths.model),
