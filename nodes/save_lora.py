@@ -10,28 +10,18 @@ from .students import narrowed, save_lora
 from .training_sockets import LoraSocket
 
 
-def save_among_loras(lora, recipe, name: str, rank: int = 0) -> list[str]:
-    """Save a LORA_MODEL among ComfyUI's LoRAs.
-
-    Args:
-        rank: the highest of any layer in the file; 0 for the LoRA as it is.
-
-    Returns:
-        the name that loaders list it by, and what there is to say of it.
+def save_among_loras(lora, recipe, name: str) -> str:
+    """Save a LORA_MODEL among ComfyUI's LoRAs; the name that loaders list it by.
 
     Raises:
         ValueError: the name is no plain one, or a LoRA has NaN.
         OSError: the disk is full.
     """
-    said = []
-    if rank:
-        lora, kept = narrowed(lora, rank)
-        said = [f"rank {rank} keeps {kept:.1%} of the layer that loses most"]
     folder = files.loras_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = files.free_path(folder, name, ".safetensors")
     save_lora(path, lora, recipe)
-    return [path.name, *said]
+    return path.name
 
 
 class FewStepSaveLora(io.ComfyNode):
@@ -78,6 +68,10 @@ class FewStepSaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora, recipe, name, rank=0) -> io.NodeOutput:
-        saved, *said = save_among_loras(lora, recipe, name, rank)
-        texts.show(cls, "; ".join([f"saved as {saved}", *said]))
+        said = ""
+        if rank:
+            lora, kept = narrowed(lora, rank)
+            said = f"; rank {rank} keeps {kept:.1%} of the layer that loses most"
+        saved = save_among_loras(lora, recipe, name)
+        texts.show(cls, f"saved as {saved}{said}")
         return io.NodeOutput(saved)
