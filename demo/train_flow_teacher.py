@@ -27,7 +27,8 @@ from .world import caption
 
 # of equally many pictures, 32 at a time taught more than 64
 BATCH = 32
-# AdamW for everything had 0.230 of the squared velocity left after 600 iterations, this 0.178
+# with AdamW for everything, at 2e-3, the velocity's squared error after 600 iterations was 0.230,
+# with this 0.178
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
 WARM_UP = 300  # iterations

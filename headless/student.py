@@ -40,21 +40,28 @@ def chain_of(config: Config, network, data, here: Processes) -> Chain:
     )
 
 
-def write_students(config: Config, chain: Chain, teacher: Teacher, trained: list[Trained]) -> None:
+def write_students(
+    config: Config, chain: Chain, teacher: Teacher, trained: list[Trained]
+) -> list[str]:
     """Save the LoRA of every stage; the last one's has the name that was asked for.
+
+    Returns:
+        what there is to say of the files.
 
     Raises:
         ValueError: that file is there already.
         OSError: the disk is full.
     """
-    family, base = family_of(teacher.model), chain.setting.base
+    family, base, said = family_of(teacher.model), chain.setting.base, []
     for stage, outcome, _ in trained:
         is_last = stage is trained[-1].stage
         path = config.output.lora if is_last else config.output.stage(stage.name)
         lora = joined([*base, outcome.lora])
         recipe = recipe_of(config, teacher, stage)
         options = {"rank": config.output.rank, "overwrite": not is_last}
-        write_student(path, lora, family, recipe, teacher.title, **options)
+        if kept := write_student(path, lora, family, recipe, teacher.title, **options):
+            said.append(f"{path.name}: {kept}")
+    return said
 
 
 def recipe_of(config: Config, teacher: Teacher, stage: Stage) -> Recipe:

@@ -24,7 +24,7 @@ def write_student(
     *,
     rank: int | None = None,
     overwrite=False,
-) -> None:
+) -> str | None:
     """Save a LoRA with what it needs, under names that every loader of such networks reads.
 
     Args:
@@ -32,14 +32,19 @@ def write_student(
         rank: the highest of any layer in the file, which is then the nearest such LoRA; None for
             the LoRA as it is.
 
+    Returns:
+        what a rank keeps, in words.
+
     Raises:
         ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
         OSError: the disk is full or the folder cannot be written to.
     """
     # its alphas are its ranks, which is what a file without alphas means
     layers = joined([lora]).layers(family.component)
+    said = None
     if rank is not None:
-        layers = resize(layers, rank=rank).layers
+        resized = resize(layers, rank=rank)
+        layers, said = resized.layers, resized.said
     names = {family.component: list(lora.paths)}
     tensors, metadata = write_layers(layers, family.dialect, names)
     entry = describe(recipe, teacher=teacher)
@@ -50,6 +55,7 @@ def write_student(
         file_metadata(entry, layers_of(tensors).values(), metadata),
         overwrite=overwrite,
     )
+    return said
 
 
 def read_student(path: Path, network) -> Lora:

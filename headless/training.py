@@ -90,8 +90,8 @@ def _train(config: Config, chain: Chain, teacher: Teacher, here: Processes):
     with _shown(chain, left, here) as on_step:
         trained = train(chain, validate=validate, on_step=on_step)
     if here.is_main:
-        write_students(config, chain, teacher, trained)
-        report = "\n".join([plan, *cautions(config.method.name), *lines_of(trained)]) + "\n"
+        said = write_students(config, chain, teacher, trained)
+        report = "\n".join([plan, *cautions(config.method.name), *lines_of(trained), *said]) + "\n"
         config.output.report.write_text(report, encoding="utf-8")
         write_losses(config.output.losses, trained)
     here.wait()

@@ -20,6 +20,15 @@ class Resized(NamedTuple):
     layers: dict[Hashable, Layer]
     kept: dict[Hashable, Kept]
 
+    @property
+    def said(self) -> str:
+        """What is kept, in words."""
+        if not self.kept:
+            return "no layer has a rank, so all is kept"
+        rank = max(kept.rank for kept in self.kept.values())
+        share = min(kept.energy for kept in self.kept.values())
+        return f"rank {rank} keeps {share:.1%} of the change of the layer that loses most"
+
 
 def resize(
     layers: Mapping[Hashable, Layer], *, rank: int | None = None, energy: float | None = None

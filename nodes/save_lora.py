@@ -68,10 +68,10 @@ class FewStepSaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora, recipe, name, rank=0) -> io.NodeOutput:
-        said = ""
+        said = []
         if rank:
             lora, kept = narrowed(lora, rank)
-            said = f"; rank {rank} keeps {kept:.1%} of the layer that loses most"
+            said.append(kept)
         saved = save_among_loras(lora, recipe, name)
-        texts.show(cls, f"saved as {saved}{said}")
+        texts.show(cls, "; ".join([f"saved as {saved}", *said]))
         return io.NodeOutput(saved)

@@ -37,11 +37,8 @@ def lora_of(tensors: dict[str, torch.Tensor], layers, device) -> Lora:
     return Lora.of(found).to(device).requires_grad_(False)
 
 
-def narrowed(tensors: dict[str, torch.Tensor], rank: int) -> tuple[dict[str, torch.Tensor], float]:
-    """The nearest LORA_MODEL whose layers have at most this rank, and how near it is.
-
-    Returns:
-        (LORA_MODEL, the share of its change that the layer keeps which loses most, of 1)
+def narrowed(tensors: dict[str, torch.Tensor], rank: int) -> tuple[dict[str, torch.Tensor], str]:
+    """The nearest LORA_MODEL whose layers have at most this rank, and what it keeps, in words.
 
     Raises:
         ValueError: NaN or infinity; the LORA_MODEL is more than a plain LoRA.
@@ -50,7 +47,7 @@ def narrowed(tensors: dict[str, torch.Tensor], rank: int) -> tuple[dict[str, tor
     found = resize(layers, rank=rank)
     modules = {Module(COMPONENT, path): layer for path, layer in found.layers.items()}
     made, _ = write_layers(modules, "comfyui", {COMPONENT: list(layers)})
-    return made, min((kept.energy for kept in found.kept.values()), default=1.0)
+    return made, found.said
 
 
 def save_lora(path: Path, tensors: dict[str, torch.Tensor], recipe: Recipe, **options) -> None:

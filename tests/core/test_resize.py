@@ -55,6 +55,14 @@ def test_energy_gives_the_lowest_rank_that_holds_it():
     torch.testing.assert_close(change(resized["a"], (9, 3)), change(layer, (9, 3)))
 
 
+def test_what_is_kept_is_said_of_the_layer_that_loses_most():
+    even = Layer(torch.eye(4).double(), torch.eye(4).double(), alpha=4.0)
+    single = even._replace(down=torch.diag(torch.tensor([1.0, 0, 0, 0]).double()))
+    resized = resize({"even": even, "single": single}, rank=3)
+    assert resized.said == "rank 3 keeps 75.0% of the change of the layer that loses most"
+    assert resize({"bias": Layer(diff_b=draw(4))}, rank=3).said.startswith("no layer has a rank")
+
+
 def test_both_factors_carry_the_square_roots_of_the_singular_values():
     layer = resize({0: LAYERS["wide"][0]}, rank=3).layers[0]
     torch.testing.assert_close(layer.up.norm(dim=0), layer.down.norm(dim=1))

@@ -164,6 +164,14 @@ def test_halving_starts_from_a_baked_guidance_and_leaves_every_stage(folder, bak
     assert len(rows) == 1 + 6 + 6
 
 
+def test_a_lower_rank_is_that_of_the_file_and_the_report_says_what_it_keeps(folder):
+    path = written(folder, "small", f"{FILE}rank = 1\n")
+    assert bake.main([str(path)]) == 0
+    with safe_open(path.parent / "mine.safetensors", framework="pt") as file:
+        assert file.metadata()["ss_network_dim"] == "1"
+    assert "mine.safetensors: rank 1 keeps " in (path.parent / "mine.txt").read_text()
+
+
 def test_a_range_of_cfg_is_told_and_its_input_is_in_the_file(folder):
     text = FILE.replace("cfg = 3.0", "cfg = [1, 8]").replace("../teacher", "../told teacher")
     path = written(folder, "told", text)
