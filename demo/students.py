@@ -59,7 +59,9 @@ class Student(NamedTuple):
     Attributes:
         base: what the LoRA is called in the folder of work that it goes on from: the name of a
             student, or of one on the way to it.
-        files: its LoRAs as they are shipped, by what its run calls them.
+        files: its LoRAs as they are shipped, by what its run calls them; empty for one that is
+            only the base of another.
+        saved_rank: the highest of a layer in the file; None for base and student together.
         validate_every: iterations, of which the best student is kept; 0 for the last one.
     """
 
@@ -73,6 +75,7 @@ class Student(NamedTuple):
     batch: int = 16
     learning_rate: float = 2e-3
     validate_every: int = 0
+    saved_rank: int | None = None
 
 
 STUDENTS = {
@@ -112,12 +115,13 @@ STUDENTS = {
         base="progressive 2 steps",
         learning_rate=5e-4,
         validate_every=100,
+        saved_rank=12,
     ),
     "tdm 1 step": Student(
         "tdm",
         1,
         400,
-        {"tdm 1 step": "tdm_1_step"},
+        {},
         base="progressive",
         learning_rate=1e-3,
         validate_every=200,
@@ -130,6 +134,7 @@ STUDENTS = {
         base="tdm 1 step",
         learning_rate=2e-4,
         validate_every=100,
+        saved_rank=12,
     ),
     "flow guidance": Student(BAKED, None, 1500, {"flow guidance": "flow_guidance"}, FLOW),
     "flow stacked": Student(
@@ -157,7 +162,8 @@ def main(argv: list[str]) -> int:
         return 2
     for name in names or filter(has_teacher, STUDENTS):
         made = [weights.student_file(file) for file in STUDENTS[name].files.values()]
-        if not all(path.exists() for path in made):
+        # what is only a base is made when it is asked for, or needed
+        if not all(path.exists() for path in made) or (name in names and not made):
             train(name, Path(folder))
     return 0
 
@@ -173,11 +179,26 @@ def has_teacher(name: str) -> bool:
 
 
 def train(name: str, folder: Path) -> None:
-    """Train a student and put its LoRAs among the weights of the demo model."""
-    run(config_of(name, folder), processes())
+    """Train a student, after its base, and put its LoRAs among the weights of the demo model."""
+    config = config_of(name, folder)
+    base = config.method.base_lora
+    if base and not base.exists():
+        _bring(base)
+    run(config, processes())
     weights.STUDENTS.mkdir(exist_ok=True)
     for made, shipped in STUDENTS[name].files.items():
         shutil.copyfile(folder / f"{made}.safetensors", weights.student_file(shipped))
+
+
+def _bring(base: Path):
+    """Put a base into the folder of work: as it is shipped, or trained."""
+    maker = next(name for name in STUDENTS if base.stem in (name, *STUDENTS[name].files))
+    shipped = STUDENTS[maker].files.get(base.stem)
+    if shipped and weights.student_file(shipped).exists():
+        base.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(weights.student_file(shipped), base)
+    else:
+        train(maker, base.parent)
 
 
 def config_of(name: str, folder: Path) -> Config:
@@ -212,5 +233,5 @@ def config_of(name: str, folder: Path) -> Config:
         method=Method(
             student.method, student.steps, student.base and folder / f"{student.base}.safetensors"
         ),
-        output=Output(folder, name),
+        output=Output(folder, name, student.saved_rank),
     )

@@ -107,6 +107,41 @@ def test_what_is_there_is_not_trained_again(made, monkeypatch):
     assert main([str(made / "work"), "two"]) == 0
 
 
+WAY = Student("segments", 2, 1, {}, FIXED._replace(captions=6))
+END = WAY._replace(steps=1, files={"end": "one_step"}, base="way", saved_rank=12)
+
+
+def test_a_base_is_trained_first_and_both_are_saved_in_one(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "STUDENTS", tmp_path / "shipped")
+    monkeypatch.setattr(students, "TEACHER_STEPS", 4)
+    monkeypatch.setattr(students, "STUDENTS", {"way": WAY, "end": END})
+    assert main([str(tmp_path), "end"]) == 0
+    assert [path.name for path in (tmp_path / "shipped").iterdir()] == ["one_step.safetensors"]
+    tensors = load_file(tmp_path / "end.safetensors")
+    # of 8 + 8
+    assert max(len(t) for name, t in tensors.items() if "lora_down" in name) == 12
+
+
+def test_a_base_that_is_shipped_is_brought(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "STUDENTS", made / "shipped")
+    way = WAY._replace(files={"way": "two_steps"})
+    monkeypatch.setattr(students, "STUDENTS", {"way": way, "end": END._replace(files={})})
+    trained = []
+    monkeypatch.setattr(students, "run", lambda config, _: trained.append(config.output.name))
+    students.train("end", tmp_path / "work")
+    assert trained == ["end"]
+    found, shipped = tmp_path / "work" / "way.safetensors", made / "shipped/two_steps.safetensors"
+    assert found.read_bytes() == shipped.read_bytes()
+
+
+def test_one_that_is_only_a_base_is_trained_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(students, "STUDENTS", {"way": WAY})
+    trained = []
+    monkeypatch.setattr(students, "train", lambda name, folder: trained.append(name))
+    assert main([str(tmp_path)]) == 0 and not trained
+    assert main([str(tmp_path), "way"]) == 0 and trained == ["way"]
+
+
 def test_a_file_without_a_recipe_is_no_student(made, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "STUDENTS", tmp_path)
     (tmp_path / "lora.safetensors").write_bytes(weights.LCM_LORA.read_bytes())
