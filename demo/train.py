@@ -34,7 +34,7 @@ SEED = 2026
 PICTURES = 40_000
 # every leg ends at learning rate 0 and starts from the average of the one before
 TEACHER_LEGS = (7_000, 6_000)  # iterations
-FLOW_TEACHER_LEGS = (7_000, 9_000)
+FLOW_TEACHER_LEGS = (7_000, 9_000, 9_000)
 # so few that a layer fits into the cache: 12 ms a picture instead of 18
 ENCODE_BATCH = 4
 
