@@ -23,8 +23,8 @@ from .report import report
 from .results import Setting, notes, text_table
 from .shipped_students import shipped_students
 
-# a picture of every row is 370 GFLOP: 66 for the teacher (100 passes of 0.66), as many for the one
-# that it is compared with, 78 for the other rows' 118 passes, and 160 for decoding 18 times. So
+# a picture of every row is 380 GFLOP: 66 for the teacher (100 passes of 0.66), as many for the one
+# that it is compared with, 79 for the other rows' 120 passes, and 169 for decoding 19 times. So
 # these are the fewest that a distance can be measured of: two minutes at 150 GFLOP/s, which two
 # slow cores reach; 194 s were seen on two that reach 100
 PICTURES = 48

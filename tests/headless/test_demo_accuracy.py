@@ -28,6 +28,7 @@ STUDENTS = {
     "progressive_8_steps": 0.940,
     "guidance_4_steps": 0.927,
     "progressive_4_steps": 0.892,
+    "tdm_2_steps": 0.867,
     "progressive_2_steps": 0.807,
     "endpoint_4_steps": 0.798,
     "progressive_1_step": 0.381,
