@@ -43,7 +43,9 @@ def test_a_run_killed_ten_times_at_random_ends_as_one_that_never_was(tmp_path):
     forked, dice = multiprocessing.get_context("fork"), random.Random(3)
     kills = 0
     for attempt in itertools.count():
-        killed = forked.Process(target=trained, args=(tmp_path / "killed", 0.01))
+        # 108 pauses, longer than ten waits of at most 0.4 s: none is done before the last kill
+        pause = 0.04 if attempt < 10 else 0.0
+        killed = forked.Process(target=trained, args=(tmp_path / "killed", pause))
         killed.start()
         killed.join(dice.uniform(0.05, 0.4) if attempt < 10 else None)
         if killed.exitcode is not None:
