@@ -84,11 +84,14 @@ class Output(NamedTuple):
     Attributes:
         rank: the highest of any layer in the file; None for what base_lora and student have
             together.
+        energy: share of each layer's squared Frobenius norm to keep, with as low a rank as does it;
+            instead of rank.
     """
 
     folder: Path
     name: str
     rank: int | None = None
+    energy: float | None = None
 
     @property
     def lora(self) -> Path:

@@ -156,7 +156,8 @@ REQUIRED = {
     ),
     "method": _section({"name": text}, {"steps": whole(1, 1000), "base_lora": text}),
     "output": _section(
-        {"folder": text, "name": matching(NAME, "letters, digits, - _ .")}, {"rank": RANK}
+        {"folder": text, "name": matching(NAME, "letters, digits, - _ .")},
+        {"rank": RANK, "energy": number(0.5, 1.0)},
     ),
 }
 OPTIONAL = {
@@ -220,6 +221,12 @@ def _check(config, methods):
         raise ValueError(
             f"[output] name is {config.output.name!r}, and {config.output.lora} is there already. "
             "Choose another name, or move the file."
+        )
+    rank, energy = config.output.rank, config.output.energy
+    if rank is not None and energy is not None:
+        raise ValueError(
+            f"[output] rank is {rank} and energy is {energy:g}; allowed is one of them. Leave out "
+            "rank to keep so much of each layer, or energy for one rank."
         )
     check(config.train.run)
 

@@ -58,7 +58,8 @@ def write_students(
         path = config.output.lora if is_last else config.output.stage(stage.name)
         lora = joined([*base, outcome.lora])
         recipe = recipe_of(config, teacher, stage)
-        options = {"rank": config.output.rank, "overwrite": not is_last}
+        smaller = {"rank": config.output.rank, "energy": config.output.energy}
+        options = {**smaller, "overwrite": not is_last}
         if kept := write_student(path, lora, family, recipe, teacher.title, **options):
             said.append(f"{path.name}: {kept}")
     return said

@@ -23,27 +23,29 @@ def write_student(
     teacher: str,
     *,
     rank: int | None = None,
+    energy: float | None = None,
     overwrite=False,
 ) -> str | None:
     """Save a LoRA with what it needs, under names that every loader of such networks reads.
 
     Args:
         teacher: what it was distilled from.
-        rank: the highest of any layer in the file, which is then the nearest such LoRA; None for
-            the LoRA as it is.
+        rank: the highest of any layer in the file, which is then the nearest such LoRA.
+        energy: share to keep of each layer, as of `resize`; without either the LoRA is as it is.
 
     Returns:
-        what a rank keeps, in words.
+        what is kept of one that is made smaller, in words.
 
     Raises:
-        ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
+        ValueError: the file is there already and overwrite is off, a number is NaN or infinite, or
+            both rank and energy are given.
         OSError: the disk is full or the folder cannot be written to.
     """
     # its alphas are its ranks, which is what a file without alphas means
     layers = joined([lora]).layers(family.component)
     said = None
-    if rank is not None:
-        resized = resize(layers, rank=rank)
+    if rank is not None or energy is not None:
+        resized = resize(layers, rank=rank, energy=energy)
         layers, said = resized.layers, resized.said
     names = {family.component: list(lora.paths)}
     tensors, metadata = write_layers(layers, family.dialect, names)

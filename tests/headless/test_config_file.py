@@ -207,6 +207,11 @@ def test_what_is_left_out_has_the_defaults_of_the_nodes(tmp_path):
             'name = "fast 4"\nrank = 0',
             r"\[output\] rank is 0; allowed is .* 1 to",
         ),
+        (
+            'name = "fast 4"',
+            'name = "fast 4"\nrank = 4\nenergy = 0.9',
+            r"\[output\] rank is 4 and energy is 0.9; allowed is one of them",
+        ),
         ('name = "fast 4"', 'name = "../x"', r"\[output\] name is \"../x\"; allowed is letters"),
         ("[output]", "[outputs]", r"\[outputs\] is \"outputs\"; allowed is one of model, data"),
         ("[output]", "[output", "is no TOML"),

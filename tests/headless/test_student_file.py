@@ -116,6 +116,19 @@ def test_a_file_of_a_lower_rank_is_the_nearest_of_that_rank(tmp_path):
         torch.testing.assert_close(found, nearest, rtol=0, atol=2e-3 * float(nearest.abs().max()))
 
 
+def test_a_file_keeps_a_share_of_each_layer_with_as_low_a_rank_as_does_it(tmp_path):
+    network, path = unet(), tmp_path / "small.safetensors"
+    lora = filled(network)
+    for i in lora.paths.values():
+        # all of some layers' change is in the first of two ranks, of others in both
+        lora.up[i].data[:, 1] *= i % 2
+    said = write_student(path, lora, family_of(network.model), recipe(), "my model", energy=0.9999)
+    assert "rank 2 keeps" in said
+    small = read_student(path, network)
+    ranks = {len(small.down[k]) for path, k in small.paths.items() if lora.paths[path] % 2 == 0}
+    assert ranks == {1} and max(map(len, small.down)) == 2
+
+
 def test_a_file_that_is_there_is_replaced_only_where_that_is_wanted(tmp_path):
     network, path = unet(), tmp_path / "mine.safetensors"
     arguments = path, filled(network), family_of(network.model), recipe(), "my model"
