@@ -37,14 +37,19 @@ def lora_of(tensors: dict[str, torch.Tensor], layers, device) -> Lora:
     return Lora.of(found).to(device).requires_grad_(False)
 
 
-def narrowed(tensors: dict[str, torch.Tensor], rank: int) -> tuple[dict[str, torch.Tensor], str]:
-    """The nearest LORA_MODEL whose layers have at most this rank, and what it keeps, in words.
+def narrowed(
+    tensors: dict[str, torch.Tensor], *, rank: int | None = None, energy: float | None = None
+) -> tuple[dict[str, torch.Tensor], str]:
+    """The nearest LORA_MODEL of a rank, or that keeps so much, and what it keeps, in words.
+
+    Args:
+        rank, energy: one of them, as of `lora.resize.resize`.
 
     Raises:
         ValueError: NaN or infinity; the LORA_MODEL is more than a plain LoRA.
     """
     layers = {place.module: layer for place, layer in layers_of(tensors).items()}
-    found = resize(layers, rank=rank)
+    found = resize(layers, rank=rank, energy=energy)
     modules = {Module(COMPONENT, path): layer for path, layer in found.layers.items()}
     made, _ = write_layers(modules, "comfyui", {COMPONENT: list(layers)})
     return made, found.said

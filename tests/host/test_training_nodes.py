@@ -173,12 +173,26 @@ def test_a_lora_is_saved_with_a_lower_rank(data, teacher, output):
             downs = [file.get_tensor(key) for key in file.keys() if key.endswith("down.weight")]
         assert {len(down) for down in downs} == {expected}
     # of four directions the largest has at least a quarter
-    kept = re.match(r"rank 1 keeps ([\d.]+)% of the change of the layer", narrowed(lora, 1)[1])
+    kept = re.match(r"rank 1 keeps ([\d.]+)% of the change of the layer", narrowed(lora, rank=1)[1])
     assert 25.0 <= float(kept[1]) < 100.0
-    same, said = narrowed(lora, 4)
+    same, said = narrowed(lora, rank=4)
     assert said.startswith("rank 4 keeps 100.0%") and all(
         tensor.equal(lora[name]) for name, tensor in same.items()
     )
+
+
+def test_a_lora_is_saved_with_as_low_ranks_as_keep_a_share(data, teacher, output):
+    from host import training_graph as graph
+
+    from fewstep.nodes.save_lora import FewStepSaveLora
+
+    lora, _, recipe, *_ = graph.bake(teacher[0], data)
+    saved = FewStepSaveLora.execute(lora, recipe, "of 90 percent", energy=0.9)[0]
+    with safe_open(output / "loras" / saved, "pt") as file:
+        downs = [file.get_tensor(key) for key in file.keys() if key.endswith("down.weight")]
+    assert min(map(len, downs)) < 4
+    with pytest.raises(ValueError, match="rank is 2 and energy is 0.9; allowed is one of them"):
+        FewStepSaveLora.execute(lora, recipe, "both", 2, 0.9)
 
 
 def test_files_and_the_shipped_list_are_read(teacher, host, tmp_path, monkeypatch):
