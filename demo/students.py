@@ -2,7 +2,7 @@
 
 python run.py train-demo-students FOLDER [NAME ...] trains them, or what is missing of them, from
 the demo models in use, and puts them among its weights. Ranks are low, since all of them together
-are to stay small.
+are to stay small. Those of large batches take minutes on a GPU, and hours on a CPU.
 """
 
 import shutil
@@ -17,6 +17,7 @@ from ..headless.config import (
     DEMO,
     DEMO_CAPTIONS,
     DEMO_FLOW,
+    FLOAT32,
     Config,
     Data,
     Method,
@@ -30,6 +31,8 @@ from . import weights
 
 TEACHER_STEPS, SIZE = 24, (128, 128)
 SEED = 1000
+# of each layer of what is saved smaller: a third less than one rank for all that keeps as much
+KEPT = 0.99
 
 
 class Paths(NamedTuple):
@@ -49,8 +52,9 @@ class Paths(NamedTuple):
 # of 1,536 trajectories a student of 4 steps made the pictures it had seen three times as exactly
 # as others
 FIXED = Paths("fixed", 4608, (weights.GUIDANCE, weights.GUIDANCE))
+MANY = Paths("many", 12288, (weights.GUIDANCE, weights.GUIDANCE))
 RANGE = Paths("range", 1536, (1.25, 7.5))
-FLOW = Paths("flow", 4608, (weights.GUIDANCE, weights.GUIDANCE), DEMO_FLOW)
+FLOW = Paths("flow", 12288, (weights.GUIDANCE, weights.GUIDANCE), DEMO_FLOW)
 
 
 class Student(NamedTuple):
@@ -61,7 +65,8 @@ class Student(NamedTuple):
             student, or of one on the way to it.
         files: its LoRAs as they are shipped, by what its run calls them; empty for one that is
             only the base of another.
-        saved_rank: the highest of a layer in the file; None for base and student together.
+        saved_energy: share of each layer's change that the file keeps, as `Output` has it; None
+            for base and student together as they are.
         validate_every: iterations, of which the best student is kept; 0 for the last one.
     """
 
@@ -75,7 +80,7 @@ class Student(NamedTuple):
     batch: int = 16
     learning_rate: float = 2e-3
     validate_every: int = 0
-    saved_rank: int | None = None
+    saved_energy: float | None = None
 
 
 STUDENTS = {
@@ -90,11 +95,24 @@ STUDENTS = {
             "progressive": "progressive_1_step",
         },
         rank=12,
+        saved_energy=KEPT,
     ),
-    "guidance": Student(BAKED, None, 1500, {"guidance": "guidance"}),
-    "stacked": Student("segments", 4, 1200, {"stacked": "guidance_4_steps"}, base="guidance"),
-    "endpoint": Student("endpoint", 4, 300, {"endpoint": "endpoint_4_steps"}),
-    "told": Student(BAKED, None, 2500, {"told": "told_guidance"}, paths=RANGE, rank=16),
+    "guidance": Student(BAKED, None, 2560, {"guidance": "guidance"}, MANY, rank=16, batch=256),
+    "stacked": Student(
+        "segments",
+        4,
+        900,
+        {"stacked": "guidance_4_steps"},
+        MANY,
+        base="guidance",
+        rank=16,
+        batch=256,
+        saved_energy=KEPT,
+    ),
+    "endpoint": Student("endpoint", 4, 300, {"endpoint": "endpoint_4_steps"}, saved_energy=KEPT),
+    "told": Student(
+        BAKED, None, 2500, {"told": "told_guidance"}, RANGE, rank=16, saved_energy=KEPT
+    ),
     # shipped is still one of an earlier trainer, which is as good: benchmarks/RESULTS.md
     "lcm": Student("lcm", 4, 450, {"lcm": "lcm_lora"}, rank=32, batch=64, learning_rate=1e-3),
     "told lcm": Student(
@@ -106,39 +124,55 @@ STUDENTS = {
         base="told",
         rank=16,
         learning_rate=1e-3,
+        saved_energy=KEPT,
     ),
+    "segments 2 steps": Student("segments", 2, 1260, {}, MANY, rank=24, batch=256),
     "tdm 2 steps": Student(
         "tdm",
         2,
-        300,
+        400,
         {"tdm 2 steps": "tdm_2_steps"},
-        base="progressive 2 steps",
+        MANY,
+        base="segments 2 steps",
+        rank=16,
+        batch=128,
         learning_rate=5e-4,
-        validate_every=100,
-        saved_rank=12,
+        saved_energy=KEPT,
     ),
+    "segments 1 step": Student("segments", 1, 890, {}, MANY, rank=32, batch=256),
     "tdm 1 step": Student(
         "tdm",
         1,
         400,
         {},
-        base="progressive",
+        MANY,
+        base="segments 1 step",
+        rank=24,
+        batch=128,
         learning_rate=1e-3,
-        validate_every=200,
     ),
     "adversarial": Student(
         "adversarial",
         1,
-        200,
+        110,
         {"adversarial": "adversarial_1_step"},
+        MANY,
         base="tdm 1 step",
+        batch=64,
         learning_rate=2e-4,
-        validate_every=100,
-        saved_rank=12,
+        saved_energy=KEPT,
     ),
-    "flow guidance": Student(BAKED, None, 1500, {"flow guidance": "flow_guidance"}, FLOW),
+    "flow guidance": Student(
+        BAKED, None, 3410, {"flow guidance": "flow_guidance"}, FLOW, batch=256
+    ),
     "flow stacked": Student(
-        "segments", 4, 1500, {"flow stacked": "flow_guidance_4_steps"}, FLOW, base="flow guidance"
+        "segments",
+        4,
+        860,
+        {"flow stacked": "flow_guidance_4_steps"},
+        FLOW,
+        base="flow guidance",
+        batch=256,
     ),
 }
 
@@ -217,7 +251,8 @@ def config_of(name: str, folder: Path) -> Config:
         validate_every=student.validate_every,
     )
     return Config(
-        model=Model(paths.model),
+        # as the demo model is sampled on a CPU, where a GPU is too
+        model=Model(paths.model, dtype=FLOAT32),
         prompts=Prompts(DEMO_CAPTIONS, count=paths.captions),
         data=Data(
             folder=folder / f"trajectories_{paths.name}",
@@ -233,5 +268,5 @@ def config_of(name: str, folder: Path) -> Config:
         method=Method(
             student.method, student.steps, student.base and folder / f"{student.base}.safetensors"
         ),
-        output=Output(folder, name, student.saved_rank),
+        output=Output(folder, name, energy=student.saved_energy),
     )

@@ -9,7 +9,7 @@ import torch
 from ..demo.features import features, frechet_distance
 from ..demo.judge import read_picture, satisfies
 from ..demo.score import score
-from ..demo.weights import GUIDANCE
+from ..demo.weights import FLOW_SHIFT, GUIDANCE
 from ..demo.world import caption, random_scene, read_caption
 from ..diffusion.process import FLOW, VE
 from ..diffusion.sigmas import flow_trailing, from_timesteps, sigma_table
@@ -22,12 +22,13 @@ from ..samplers.start import start
 from ..samplers.trajectory import ignore, sample_trajectory
 from .results import LEAST_FOR_DISTANCE, Method, Result
 
-TEACHER, STUDENT = "teacher", "LCM-LoRA"
+TEACHER, STUDENT, FLOW_TEACHER = "teacher", "LCM-LoRA", "flow teacher"
 METHODS = (
     Method(TEACHER, 50, GUIDANCE),
     *(Method(STUDENT, steps, 1.0, "lcm", "lcm") for steps in (8, 4, 2, 1)),
     *(Method(TEACHER, steps, GUIDANCE) for steps in (8, 4, 2)),
 )
+FLOW_METHODS = tuple(Method(FLOW_TEACHER, steps, GUIDANCE, shift=FLOW_SHIFT) for steps in (24, 4))
 GRIDS = {"trailing": trailing, "lcm": lcm_grid}
 LATENT = (4, 16, 16)
 # added to the seed for the pictures the others are measured against

@@ -16,17 +16,27 @@ import transformers
 from tqdm import tqdm
 
 from ..demo import weights
-from .compare import METHODS, STUDENT, TEACHER, compare, demo_captions, total_passes
+from .compare import (
+    FLOW_METHODS,
+    FLOW_TEACHER,
+    METHODS,
+    STUDENT,
+    TEACHER,
+    compare,
+    demo_captions,
+    total_passes,
+)
 from .contact_sheet import contact_sheet
+from .flow_pipeline import load_flow_demo
 from .pipeline import load_demo
 from .report import report
 from .results import Setting, notes, text_table
 from .shipped_students import shipped_students
 
-# a picture of every row is 380 GFLOP: 66 for the teacher (100 passes of 0.66), as many for the one
-# that it is compared with, 79 for the other rows' 120 passes, and 169 for decoding 19 times. So
-# these are the fewest that a distance can be measured of: two minutes at 150 GFLOP/s, which two
-# slow cores reach; 194 s were seen on two that reach 100
+# a picture of every row is 463 GFLOP: 66 for the teacher (100 passes of 0.66), as many for the one
+# that it is compared with, 80 for the other rows' 121 passes, 30 for the flow teacher's rows (132
+# of 0.23), and 221 for decoding 25 times. So these are the fewest that a distance can be measured
+# of: two and a half minutes at 150 GFLOP/s, which two slow cores reach
 PICTURES = 48
 MOST_PICTURES = 100_000
 BATCH = 16
@@ -47,9 +57,14 @@ def main(argv: list[str]) -> int:
     say("Loading the demo model ...")
     transformers.utils.logging.disable_progress_bar()
     students = shipped_students()
-    pipelines = {TEACHER: load_demo(), STUDENT: load_demo(lora=True)}
+    pipelines = {
+        TEACHER: load_demo(),
+        STUDENT: load_demo(lora=True),
+        FLOW_TEACHER: load_flow_demo(),
+    }
     pipelines |= {student.method.model: student.load() for student in students}
-    methods = (*METHODS, *(student.method for student in students))
+    methods = (*METHODS, *FLOW_METHODS, *(student.method for student in students))
+    methods = sorted(methods, key=lambda method: method.shift is not None)
     captions = demo_captions(wanted.pictures, wanted.seed)
     with bar(wanted.pictures, methods) as progress, torch.inference_mode():
         results, decode_seconds = compare(
@@ -58,7 +73,7 @@ def main(argv: list[str]) -> int:
             seed=wanted.seed,
             batch=BATCH,
             columns=COLUMNS,
-            methods=methods,
+            methods=tuple(methods),
             on_passes=progress.update,
         )
     setting = Setting(
@@ -134,6 +149,7 @@ def unready(out: Path) -> str | None:
     """Why the demo cannot begin, None if it can; makes the folder for the results."""
     try:
         weights.check_present(lora=weights.LCM_LORA)
+        weights.check_present(weights.FLOW)
     except FileNotFoundError as error:
         return str(error)
     try:

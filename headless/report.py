@@ -85,8 +85,8 @@ def summary(results: Sequence[Result], setting: Setting) -> str:
     """What is seen, in plain words."""
     teacher, students = results[0], [r for r in results[1:] if r.method.cfg_scale == 1.0]
     text = (
-        f"Every row below shows what one small model makes of the same {setting.pictures} captions "
-        "from the same noise. Its teacher is used as diffusion models are meant to be: "
+        f"Every row below shows what a small model makes of the same {setting.pictures} captions "
+        "from the same noise. The teacher is used as diffusion models are meant to be: "
         f"{teacher.method.steps} steps with guidance, {teacher.method.passes} network passes, "
         f"{teacher.seconds:.2f} seconds a picture; {_share(teacher)} of its pictures show what the "
         "caption says."

@@ -124,13 +124,14 @@ def notes(setting: Setting) -> list[str]:
     return [
         "seconds: network passes alone, per picture. Decoding costs every row the same, "
         f"{setting.decode_seconds:.3f} s per picture, and is not counted.",
-        "ratio: seconds of the first row over those of this one, measured by turns in one run on "
-        f"{threads(setting)}, {setting.batch} pictures at a time.",
+        "ratio: seconds of the first row, or of the flow teacher for its students, over those of "
+        f"this one, measured by turns in one run on {threads(setting)}, {setting.batch} pictures "
+        "at a time.",
         f"accuracy: share of {setting.pictures} pictures in which the judge reads all that the "
         "caption says and nothing else; in brackets the 95 % interval (Wilson).",
-        "Frechet: distance to the teacher's 50-step pictures of the same captions from other "
-        "noise, in the judge's features; what the first row has is chance. Not measured for fewer "
-        f"than {LEAST_FOR_DISTANCE} pictures.",
+        "Frechet: distance to the pictures of the same captions that the teacher, as in its first "
+        "row, makes from other noise, in the judge's features; what that row has is chance. Not "
+        f"measured for fewer than {LEAST_FOR_DISTANCE} pictures.",
     ]
 
 

@@ -19,7 +19,7 @@ COND_PROJ = "time_embedding.cond_proj.weight"
 
 
 def variants() -> list[str]:
-    """Those whose weights are there; the flow teacher's are where somebody has trained them."""
+    """Those whose weights are there: a model that somebody has trained need not have them all."""
     known = [name for name, part in PARTS.items() if weights.file_of(part).exists()]
     return [*known, *students()]
 
@@ -122,10 +122,11 @@ class FewStepDemoModel(io.ComfyNode):
             node_id="FewStepDemoModel",
             display_name="Demo Model (FewStep)",
             description=(
-                "A tiny Stable Diffusion that ships with FewStep, nothing to download. It draws "
-                "pictures of 128 x 128 pixels of one or two plain shapes: 'a red circle left of a "
-                "small blue square on a gray background'. The teacher wants 50 steps at cfg "
-                f"{weights.GUIDANCE:g}, the LCM-LoRA 4 steps at cfg 1."
+                "A tiny Stable Diffusion that ships with FewStep, nothing to download; and a tiny "
+                "FLUX, its flow teacher. It draws pictures of 128 x 128 pixels of one or two plain "
+                "shapes: 'a red circle left of a small blue square on a gray background'. The "
+                f"teacher wants 50 steps at cfg {weights.GUIDANCE:g}, the LCM-LoRA 4 steps at cfg "
+                "1."
             ),
             search_aliases=["demo", "example", "tiny", "test model", "lcm", "fast"],
             inputs=[
@@ -136,7 +137,8 @@ class FewStepDemoModel(io.ComfyNode):
                     tooltip=(
                         "teacher: undistilled, 50 steps with cfg. teacher + LCM-LoRA: distilled, 1 "
                         "to 8 steps at cfg 1 with Sampler LCM and Sigmas at spacing lcm. LCM UNet: "
-                        "distilled as a whole, takes its guidance from Guidance (FewStep). Others: "
+                        "distilled as a whole, takes its guidance from Guidance (FewStep). flow "
+                        "teacher: of FLUX's architecture, undistilled, 24 steps with cfg. Others: "
                         "a LoRA of this name, with steps or guidance baked in, at cfg 1."
                     ),
                 )

@@ -6,6 +6,7 @@ from fewstep.demo.weights import GUIDANCE
 from fewstep.demo.world import draw, random_scene, read_caption
 from fewstep.headless import demo
 from fewstep.headless.compare import (
+    FLOW_METHODS,
     METHODS,
     STUDENT,
     TEACHER,
@@ -142,9 +143,7 @@ def test_captions_alternate_one_and_two_objects_and_come_from_the_seed():
     assert captions != demo_captions(6, seed=6)
 
 
-@pytest.mark.parametrize(
-    "method", (*METHODS, Method("flow", 3, 1.0, shift=2.0)), ids=lambda m: f"{m.model} {m.steps}"
-)
+@pytest.mark.parametrize("method", (*METHODS, *FLOW_METHODS), ids=lambda m: f"{m.model} {m.steps}")
 def test_a_perfect_network_is_believed_by_every_method(method):
     x0 = torch.full((1, 4, 16, 16), 0.7)
     noise = torch.ones_like(x0)
@@ -155,6 +154,7 @@ def test_a_perfect_network_is_believed_by_every_method(method):
 def test_methods_are_those_of_the_demo():
     assert METHODS[0] == Method(TEACHER, 50, GUIDANCE)
     assert [m.passes for m in METHODS] == [100, 8, 4, 2, 1, 16, 8, 4]
+    assert [m.passes for m in FLOW_METHODS] == [48, 8]
 
 
 @pytest.mark.parametrize(
@@ -188,3 +188,11 @@ def test_a_missing_lora_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo.weights, "LCM_LORA", tmp_path / "lcm_lora.safetensors")
     assert demo.main(["--out", str(tmp_path / "out")]) == 2
     assert "no lcm_lora.safetensors in" in capsys.readouterr().err
+
+
+def test_a_missing_flow_teacher_is_named(tmp_path, monkeypatch, capsys):
+    for name in ("unet", "text_encoder", "vae"):
+        (tmp_path / name).symlink_to(demo.weights.FOLDER / name)
+    monkeypatch.setattr(demo.weights, "FOLDER", tmp_path)
+    assert demo.main(["--out", str(tmp_path / "out")]) == 2
+    assert "no flow_transformer in" in capsys.readouterr().err

@@ -108,7 +108,7 @@ def test_what_is_there_is_not_trained_again(made, monkeypatch):
 
 
 WAY = Student("segments", 2, 1, {}, FIXED._replace(captions=6))
-END = WAY._replace(steps=1, files={"end": "one_step"}, base="way", saved_rank=12)
+END = WAY._replace(steps=1, files={"end": "one_step"}, base="way", saved_energy=0.9)
 
 
 def test_a_base_is_trained_first_and_both_are_saved_in_one(made, tmp_path, monkeypatch):
@@ -119,7 +119,8 @@ def test_a_base_is_trained_first_and_both_are_saved_in_one(made, tmp_path, monke
     assert [path.name for path in (tmp_path / "shipped").iterdir()] == ["one_step.safetensors"]
     tensors = load_file(tmp_path / "end.safetensors")
     # of 8 + 8
-    assert max(len(t) for name, t in tensors.items() if "lora_down" in name) == 12
+    ranks = {len(tensor) for name, tensor in tensors.items() if "lora_down" in name}
+    assert len(ranks) > 1 and max(ranks) < 16
 
 
 def test_a_base_that_is_shipped_is_brought(made, tmp_path, monkeypatch):
