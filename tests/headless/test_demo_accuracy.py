@@ -26,16 +26,16 @@ from fewstep.headless.results import Method
 from fewstep.headless.shipped_students import shipped_students
 
 PICTURES = 48
-SEED = 11
+SEED = 20
 BEST = Method(TEACHER, TEACHER_STEPS, GUIDANCE)
 NO_GUIDANCE = Method(TEACHER, TEACHER_STEPS, 1.0)
 FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
 FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
 FEW = Method(STUDENT, 4, 1.0, "lcm", "lcm")
-# shares of captions that are right in benchmarks/RESULTS.md
+# shares of captions that are right in benchmarks/RESULTS.md; of flow's first those of all tried
 SHIPPED = {
-    FLOW_TEACHER: 0.850,
-    "flow_guidance": 0.838,
+    FLOW_TEACHER: 0.838,
+    "flow_guidance": 0.818,
     "flow_guidance_4_steps": 0.786,
     "guidance": 0.966,
     "progressive_8_steps": 0.940,
