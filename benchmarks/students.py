@@ -1,10 +1,10 @@
 """How good the demo model's students are, beside the teacher they learned from.
 
-.venv/bin/python benchmarks/students.py [--pictures 1000] [--threads 1] [--only steps|guidance]
+.venv/bin/python benchmarks/students.py [--pictures 1000] [--threads 1] [--only steps|flow|guidance]
 
-Captions, noise and judge are those of `run.py demo`. The teacher takes as many steps as in the
-students' data, so that its pictures are what they are to make. Two tables: students of few steps,
-and baked guidance at each cfg beside the teacher's own.
+Captions, noise and judge are those of `run.py demo`. A teacher takes as many steps as in its
+students' data, so that its pictures are what they are to make. Three tables: students of the UNet,
+those of the flow teacher, and baked guidance at each cfg beside the UNet's own.
 """
 
 import argparse
@@ -29,38 +29,44 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=("steps", "guidance"))
+    parser.add_argument("--only", choices=("steps", "flow", "guidance"))
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
     import run
 
     run.load_pack()
+    from fewstep.demo.weights import FLOW_SHIFT
     from fewstep.headless.compare import demo_captions
+    from fewstep.headless.flow_pipeline import load_flow_demo
     from fewstep.headless.pipeline import load_demo
 
-    captions, teacher = demo_captions(wanted.pictures, seed=0), load_demo()
+    captions = demo_captions(wanted.pictures, seed=0)
     with torch.inference_mode():
         if wanted.only in (None, "steps"):
-            compare_steps(teacher, captions)
+            compare_steps(load_demo(), None, captions)
+        if wanted.only in (None, "flow"):
+            compare_steps(load_flow_demo(), FLOW_SHIFT, captions)
         if wanted.only in (None, "guidance"):
-            compare_guidance(teacher, captions)
+            compare_guidance(load_demo(), captions)
     return 0
 
 
-def compare_steps(teacher, captions):
+def compare_steps(teacher, shift, captions):
+    """A teacher and its students; shift is None for the UNet's."""
     from fewstep.demo.students import TEACHER_STEPS
     from fewstep.demo.weights import GUIDANCE
     from fewstep.headless.compare import TEACHER
     from fewstep.headless.results import Method
     from fewstep.headless.shipped_students import shipped_students
 
-    best, few = (Method(TEACHER, steps, GUIDANCE) for steps in (TEACHER_STEPS, 4))
+    best, few = (Method(TEACHER, steps, GUIDANCE, shift=shift) for steps in (TEACHER_STEPS, 4))
     # of the same captions from two noises
     of_teacher = [made(teacher, best, captions, seed) for seed in (0, 2)]
     reference = read(teacher, of_teacher[1], captions)[0]
     print(HEADER)
     rows = [(best, teacher, of_teacher), (few, teacher, None)]
-    rows += [(student.method, student.load(), None) for student in shipped_students()]
+    students = (one for one in shipped_students() if one.method.shift == shift)
+    rows += [(student.method, student.load(), None) for student in students]
     for method, pipeline, latents in rows:
         latents = latents or [made(pipeline, method, captions, seed) for seed in (0, 2)]
         print(line(method, latents, of_teacher, reference, teacher, captions), flush=True)
@@ -74,7 +80,11 @@ def compare_guidance(teacher, captions):
     from fewstep.headless.shipped_students import shipped_students
 
     unguided = made(teacher, Method(TEACHER, TEACHER_STEPS, 1.0), captions, 0)
-    students = [s for s in shipped_students() if s.recipe.family == "guidance"]
+    students = [
+        student
+        for student in shipped_students()
+        if student.recipe.family == "guidance" and student.method.shift is None
+    ]
     print("\n" + GUIDANCE_HEADER)
     for cfg in sorted({GUIDANCE, *TOLD}):
         guided = made(teacher, Method(TEACHER, TEACHER_STEPS, cfg), captions, 0)
