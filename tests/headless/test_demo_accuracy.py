@@ -32,20 +32,20 @@ NO_GUIDANCE = Method(TEACHER, TEACHER_STEPS, 1.0)
 FOUR_STEPS = Method(TEACHER, 4, GUIDANCE)
 FOUR_PASSES = Method(TEACHER, 2, GUIDANCE)
 FEW = Method(STUDENT, 4, 1.0, "lcm", "lcm")
-# shares of captions that are right in benchmarks/RESULTS.md; of flow's first those of all tried
+# shares of captions that are right in benchmarks/RESULTS.md
 SHIPPED = {
     FLOW_TEACHER: 0.838,
     "flow_guidance": 0.818,
     "flow_guidance_4_steps": 0.786,
     "guidance": 0.966,
-    "progressive_8_steps": 0.940,
-    "guidance_4_steps": 0.933,
-    "tdm_2_steps": 0.927,
-    "progressive_4_steps": 0.892,
-    "progressive_2_steps": 0.807,
-    "endpoint_4_steps": 0.798,
-    "adversarial_1_step": 0.775,
-    "progressive_1_step": 0.381,
+    "progressive_8_steps": 0.934,
+    "guidance_4_steps": 0.931,
+    "tdm_2_steps": 0.924,
+    "progressive_4_steps": 0.898,
+    "progressive_2_steps": 0.809,
+    "endpoint_4_steps": 0.797,
+    "adversarial_1_step": 0.768,
+    "progressive_1_step": 0.379,
 }
 
 
