@@ -3,25 +3,9 @@
 import diffusers
 import torch
 from diffusers import UNet2DConditionModel
+from unet_shapes import SD15, SDXL
 
-SD15 = {
-    "block_out_channels": (320, 640, 1280, 1280),
-    "attention_head_dim": 8,
-    "cross_attention_dim": 768,
-}
-SDXL = {
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-    "use_linear_projection": True,
-}
-RANDOM = {"sd15": SD15, "sdxl": SDXL}
+SHAPES = {"sd15": SD15, "sdxl": SDXL}
 # width and height of a latent: pictures of 128, 512 and 1024 pixels
 SIZES = {"demo": 16, "sd15": 64, "sdxl": 128}
 TOKENS = 77
@@ -37,7 +21,7 @@ def unet_of(name: str, device, dtype) -> UNet2DConditionModel:
     diffusers.utils.logging.set_verbosity_error()
     # drawn where it is to be, since a CPU takes minutes for billions
     with torch.device(device):
-        unet = UNet2DConditionModel.from_config(RANDOM[name]).to(dtype)
+        unet = UNet2DConditionModel.from_config(SHAPES[name]).to(dtype)
     return unet.eval().requires_grad_(False)
 
 

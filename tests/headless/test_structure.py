@@ -6,23 +6,11 @@ import pytest
 import torch
 from diffusers.utils.state_dict_utils import convert_state_dict_to_kohya
 from header_files import header_of
+from unet_shapes import SD15, SDXL
 
 from fewstep.recipes.structure import structure_of
 
-SD15 = {"cross_attention_dim": 768}
 SD21 = {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20)}
-SDXL = {
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-    "use_linear_projection": True,
-}
 SSD_1B = {
     **SDXL,
     "mid_block_type": None,
