@@ -84,8 +84,8 @@ class Output(NamedTuple):
     Attributes:
         rank: the highest of any layer in the file; None for what base_lora and student have
             together.
-        energy: share of each layer's squared Frobenius norm to keep, with as low a rank as does it;
-            instead of rank.
+        energy: share of each layer's squared Frobenius norm to keep, with as low a rank as does it,
+            of what rank has left.
     """
 
     folder: Path

@@ -222,12 +222,6 @@ def _check(config, methods):
             f"[output] name is {config.output.name!r}, and {config.output.lora} is there already. "
             "Choose another name, or move the file."
         )
-    rank, energy = config.output.rank, config.output.energy
-    if rank is not None and energy is not None:
-        raise ValueError(
-            f"[output] rank is {rank} and energy is {energy:g}; allowed is one of them. Leave out "
-            "rank to keep so much of each layer, or energy for one rank."
-        )
     check(config.train.run)
 
 

@@ -31,22 +31,23 @@ def write_student(
     Args:
         teacher: what it was distilled from.
         rank: the highest of any layer in the file, which is then the nearest such LoRA.
-        energy: share to keep of each layer, as of `resize`; without either the LoRA is as it is.
+        energy: share to keep of each layer, of what rank has left, as of `resize`; without either
+            the LoRA is as it is.
 
     Returns:
         what is kept of one that is made smaller, in words.
 
     Raises:
-        ValueError: the file is there already and overwrite is off, a number is NaN or infinite, or
-            both rank and energy are given.
+        ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
         OSError: the disk is full or the folder cannot be written to.
     """
     # its alphas are its ranks, which is what a file without alphas means
     layers = joined([lora]).layers(family.component)
     said = None
-    if rank is not None or energy is not None:
-        resized = resize(layers, rank=rank, energy=energy)
-        layers, said = resized.layers, resized.said
+    for smaller in ({"rank": rank}, {"energy": energy}):
+        if None not in smaller.values():
+            resized = resize(layers, **smaller)
+            layers, said = resized.layers, resized.said
     names = {family.component: list(lora.paths)}
     tensors, metadata = write_layers(layers, family.dialect, names)
     entry = describe(recipe, teacher=teacher)

@@ -65,9 +65,9 @@ class FewStepSaveLora(io.ComfyNode):
                     step=0.01,
                     optional=True,
                     tooltip=(
-                        "The share of each layer's change to keep, instead of rank: each layer "
-                        "gets as low a rank as does it. 0.99 often halves the file. 1 leaves it "
-                        "as it is."
+                        "The share of each layer's change to keep: each layer gets as low a rank "
+                        "as does it, of what rank has left. 0.99 often halves the file. 1 leaves "
+                        "it as it is."
                     ),
                 ),
             ],
@@ -81,15 +81,12 @@ class FewStepSaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora, recipe, name, rank=0, energy=1.0) -> io.NodeOutput:
-        said, is_of_rank, is_of_energy = [], rank > 0, energy < 1.0
-        if is_of_rank and is_of_energy:
-            raise ValueError(
-                f"rank is {rank} and energy is {energy:g}; allowed is one of them. Set rank to 0 "
-                "to keep so much of each layer, or energy to 1 for one rank."
-            )
-        if is_of_rank or is_of_energy:
-            smaller = {"rank": rank} if is_of_rank else {"energy": energy}
-            lora, kept = narrowed(lora, **smaller)
+        said = []
+        if rank:
+            lora, kept = narrowed(lora, rank=rank)
+            said.append(kept)
+        if energy < 1.0:
+            lora, kept = narrowed(lora, energy=energy)
             said.append(kept)
         saved = save_among_loras(lora, recipe, name)
         texts.show(cls, "; ".join([f"saved as {saved}", *said]))

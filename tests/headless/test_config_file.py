@@ -209,8 +209,8 @@ def test_what_is_left_out_has_the_defaults_of_the_nodes(tmp_path):
         ),
         (
             'name = "fast 4"',
-            'name = "fast 4"\nrank = 4\nenergy = 0.9',
-            r"\[output\] rank is 4 and energy is 0.9; allowed is one of them",
+            'name = "fast 4"\nenergy = 1.5',
+            r"\[output\] energy is 1.5; allowed is a number from 0.5 to 1",
         ),
         ('name = "fast 4"', 'name = "../x"', r"\[output\] name is \"../x\"; allowed is letters"),
         ("[output]", "[outputs]", r"\[outputs\] is \"outputs\"; allowed is one of model, data"),

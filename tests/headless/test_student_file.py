@@ -127,6 +127,9 @@ def test_a_file_keeps_a_share_of_each_layer_with_as_low_a_rank_as_does_it(tmp_pa
     small = read_student(path, network)
     ranks = {len(small.down[k]) for path, k in small.paths.items() if lora.paths[path] % 2 == 0}
     assert ranks == {1} and max(map(len, small.down)) == 2
+    both = {"rank": 1, "energy": 0.9999, "overwrite": True}
+    write_student(path, lora, family_of(network.model), recipe(), "my model", **both)
+    assert {len(down) for down in read_student(path, network).down} == {1}
 
 
 def test_a_file_that_is_there_is_replaced_only_where_that_is_wanted(tmp_path):
