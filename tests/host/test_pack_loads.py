@@ -9,15 +9,19 @@ from fewstep.bootstrap.server import ROOT
 
 PACK = "custom_nodes.fewstep"
 # prints the CPU time of the pack's import as a share of ComfyUI's own, and the top names of all
-# modules that the pack is the first to load
+# modules that the pack is the first to load; ComfyUI has its own nodes by then, no rubbish of its
+# own left to collect, and writes bytecode
 LOADED_BY_THE_PACK = """
-import importlib, importlib.util, sys, time
-root, comfyui = sys.argv[1:]
+import gc, importlib, importlib.util, sys, time
+root, comfyui, bytecode = sys.argv[1:]
 sys.argv[1:] = ["--cpu"]
 sys.path.insert(0, comfyui)
 importlib.import_module("comfy.options").enable_args_parsing()
 for name in ("utils.extra_config", "execution", "server", "nodes", "comfy_api.latest"):
     importlib.import_module(name)
+importlib.import_module("comfy_extras.nodes_custom_sampler")
+gc.collect()
+sys.dont_write_bytecode, sys.pycache_prefix = False, bytecode
 known, comfyuis = {name.partition(".")[0] for name in sys.modules}, time.process_time()
 spec = importlib.util.spec_from_file_location(
     "fewstep", root + "/__init__.py", submodule_search_locations=[root]
@@ -49,13 +53,15 @@ def test_the_start_tells_of_no_trouble_with_the_pack(server):
     assert [line for line in trouble if re.search(r"fail|error|cannot|unable", line, re.I)] == []
 
 
-def test_importing_the_pack_is_short_beside_comfyui_and_loads_no_library(comfyui):
+def test_importing_the_pack_is_short_beside_comfyui_and_loads_no_library(comfyui, tmp_path):
     """How long it takes is measured in benchmarks/import_time.py."""
-    command = [sys.executable, "-c", LOADED_BY_THE_PACK, str(ROOT), str(comfyui)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=comfyui)
+    command = [sys.executable, "-c", LOADED_BY_THE_PACK, str(ROOT), str(comfyui), str(tmp_path)]
+    # every start but a user's first finds the pack's bytecode
+    for _start in range(2):
+        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=comfyui)
     share, names = told.stdout.splitlines()[-2:]
-    assert set(names.split()) <= {"fewstep", "comfy_extras"}
-    assert float(share) <= 0.03
+    assert set(names.split()) <= {"fewstep"}
+    assert float(share) <= 0.02
 
 
 def test_every_node_of_the_pack_has_a_help_page(server):
