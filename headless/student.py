@@ -6,7 +6,7 @@ from ..distill.lora import joined
 from ..distill.names import GUIDANCE
 from ..distill.stages import Chain, Trained
 from ..distill.ways import WAYS, Stage
-from ..recipes.recipe import Recipe
+from ..recipes.recipe import Recipe, in_steps
 from ..recipes.students import student_recipe
 from .config import Config
 from .families import family_of
@@ -68,7 +68,7 @@ def write_students(
 def recipe_of(config: Config, teacher: Teacher, stage: Stage) -> Recipe:
     """What the student of a stage needs."""
     way, (low, high) = WAYS[config.method.name], config.data.cfg
-    what = "guidance baked in" if config.method.name == GUIDANCE else f"{stage.steps} steps"
+    what = "guidance baked in" if config.method.name == GUIDANCE else in_steps(stage.steps)
     return student_recipe(
         f"{what} ({config.output.name})",
         way.family,

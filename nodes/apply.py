@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from ..recipes.check import as_text, check
 from ..recipes.pieces import Verdict
+from ..recipes.recipe import in_steps
 from .check import pieces_of
 from .guided import check_negative
 from .host import runs, texts
@@ -28,7 +29,7 @@ def judged(made: Plan, recipe, **known) -> list[Verdict]:
 
 def title(recipe, made: Plan) -> str:
     """LCM-LoRA SD 1.5, 4 steps, cfg 1."""
-    return f"{recipe.title}, {len(made.sigmas) - 1} steps, cfg {made.cfg:g}"
+    return f"{recipe.title}, {in_steps(len(made.sigmas) - 1)}, cfg {made.cfg:g}"
 
 
 def levels(sigmas: list[float]) -> torch.Tensor:

@@ -119,8 +119,13 @@ class Recipe:
         return replace(self, steps=self.steps._replace(default=steps))
 
 
+def in_steps(count: int) -> str:
+    """1 step, 4 steps."""
+    return f"{count} step" if count == 1 else f"{count} steps"
+
+
 def _instead(steps):
     return (
-        f"Take the file made for {steps} steps, or build the levels with FewStep Sigmas for an "
+        f"Take the file made for {in_steps(steps)}, or build the levels with FewStep Sigmas for an "
         "experiment."
     )

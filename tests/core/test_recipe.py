@@ -37,7 +37,7 @@ def test_an_allowed_count_changes_the_default_alone(recipe, steps):
     ("recipe", "steps", "message"),
     [
         (LCM, 9, "steps is 9; LCM-LoRA SD 1.5 allows 2 to 8. Take the file made for 9 steps, or"),
-        (LCM, 1, "steps is 1; .* allows 2 to 8"),
+        (LCM, 1, "steps is 1; .* allows 2 to 8. Take the file made for 1 step, or"),
         (LCM, -1, "steps is -1; .* allows 2 to 8"),
         (LIGHTNING, 8, r"steps is 8; .* allows 4\. .*FewStep Sigmas for an experiment"),
     ],
