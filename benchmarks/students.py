@@ -160,7 +160,7 @@ def read(pipeline, latents, captions):
 
 
 def line(method, latents, of_teacher, reference, teacher, captions):
-    from fewstep.demo.features import frechet_distance
+    from fewstep.demo.features import feature_distance
     from fewstep.demo.score import score
     from fewstep.demo.world import read_caption
     from fewstep.distill.meters import measure
@@ -173,7 +173,7 @@ def line(method, latents, of_teacher, reference, teacher, captions):
     meters = measure(torch.cat(latents), torch.cat(of_teacher), groups)
     return (
         f"| {method.model.replace('_', ' ')}, {method.steps} steps | {method.passes} "
-        f"| {accuracy(all_right)} | {frechet_distance(reference, seen):.2f} "
+        f"| {accuracy(all_right)} | {feature_distance(reference, seen):.2f} "
         f"| {meters.paired_error:.4f} | {meters.diversity:.3f} |"
     )
 

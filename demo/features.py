@@ -1,12 +1,14 @@
 """How far a set of demo pictures is from another: Frechet distance in the judge's features.
 
-Heusel et al., arXiv:1706.08500, equation 6, on what the judge measures instead of Inception: how
-much of every colour there is, how clean colours and outlines are, and what things stand where.
+They are what the judge measures, instead of Inception's: how much of every colour there is, how
+clean colours and outlines are, and what things stand where.
 """
 
 import numpy as np
+import torch
 from scipy import ndimage
 
+from ..evaluate.frechet import frechet_distance
 from .judge import Seen, read_picture
 from .world import BACKGROUNDS, COLOURS, PICTURE_SIZE
 
@@ -46,23 +48,11 @@ def features(picture: np.ndarray, seen: Seen | None = None) -> np.ndarray:
     return np.array([*share, *clean, *edges, *outline], np.float64)
 
 
-def frechet_distance(reference: np.ndarray, other: np.ndarray) -> float:
-    """Distance of two sets of features, each measured in standard deviations of the reference.
+def feature_distance(reference: np.ndarray, other: np.ndarray) -> float:
+    """Frechet distance of two sets of features, in standard deviations of the reference.
 
     Args:
         reference, other: [N, 24] and [M, 24].
     """
     spread = np.maximum(reference.std(axis=0), LEAST_SPREAD)
-    a, b = reference / spread, other / spread
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root_a = _root(cov_a)
-    # the trace of (cov_a cov_b)^(1/2), through a symmetric matrix of the same eigenvalues
-    cross = np.trace(_root(root_a @ cov_b @ root_a))
-    apart = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
-    return float(apart + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
-
-
-def _root(matrix):
-    """Square root of a symmetric matrix without negative eigenvalues, singular or not."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return frechet_distance(*(torch.from_numpy(x / spread) for x in (reference, other)))

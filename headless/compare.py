@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..demo.features import features, frechet_distance
+from ..demo.features import feature_distance, features
 from ..demo.judge import read_picture, satisfies
 from ..demo.score import score
 from ..demo.weights import FLOW_SHIFT, GUIDANCE
@@ -168,7 +168,7 @@ def _result(method, run, teacher_run, reference, captions):
         seconds=sum(run.seconds) / len(captions),
         ratio=sum(teacher_run.seconds) / sum(run.seconds),
         scores=score(run.verdicts, [read_caption(text) for text in captions]),
-        distance=frechet_distance(theirs, ours) if enough else None,
+        distance=feature_distance(theirs, ours) if enough else None,
         pictures=np.stack(run.pictures),
         verdicts=tuple(run.verdicts[: len(run.pictures)]),
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fewstep.demo.features import features, frechet_distance
+from fewstep.demo.features import feature_distance, features
 from fewstep.demo.judge import read_picture
 from fewstep.demo.world import BACKGROUNDS, COLOURS, Scene, Thing, draw, random_scene
 
@@ -52,8 +52,8 @@ def test_blur_shows_in_the_edges(pictures):
 
 
 def test_distance_of_a_set_to_itself_is_none(described):
-    assert frechet_distance(described, described) == pytest.approx(0.0, abs=1e-5)
-    assert frechet_distance(described, described[::-1]) == pytest.approx(0.0, abs=1e-5)
+    assert feature_distance(described, described) == pytest.approx(0.0, abs=1e-5)
+    assert feature_distance(described, described[::-1]) == pytest.approx(0.0, abs=1e-5)
 
 
 def gaussian(mean, cov, count=400):
@@ -71,7 +71,7 @@ def test_distance_of_gaussians_is_the_closed_form():
     a, b = gaussian(np.zeros(3), np.diag(variances)), gaussian(mean, np.diag(others))
     expected = (mean**2 / variances + (1 - np.sqrt(others / variances)) ** 2).sum()
     # numpy's std divides by N, its cov by N - 1
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=0.01)
+    assert feature_distance(a, b) == pytest.approx(expected, rel=0.01)
 
 
 def test_distance_knows_correlation():
@@ -79,21 +79,21 @@ def test_distance_knows_correlation():
     r = 0.6
     a, b = (gaussian(np.zeros(2), np.array([[1, s], [s, 1]])) for s in (r, -r))
     expected = 2 * (np.sqrt(1 + r) - np.sqrt(1 - r)) ** 2
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=0.01)
+    assert feature_distance(a, b) == pytest.approx(expected, rel=0.01)
 
 
 def test_distance_does_not_depend_on_the_unit_of_a_feature(described):
     scale = np.linspace(1, 5, 24)
     half = len(described) // 2
-    plain = frechet_distance(described[:half], described[half:])
-    assert frechet_distance(described[:half] * scale, described[half:] * scale) == pytest.approx(
+    plain = feature_distance(described[:half], described[half:])
+    assert feature_distance(described[:half] * scale, described[half:] * scale) == pytest.approx(
         plain, rel=0.02
     )
 
 
 def test_distance_grows_with_blur(pictures, described):
     distances = [
-        frechet_distance(described, np.stack([features(blurred(p, b)) for p in pictures[:100]]))
+        feature_distance(described, np.stack([features(blurred(p, b)) for p in pictures[:100]]))
         for b in (0, 1, 2, 4)
     ]
     assert distances == sorted(distances)
@@ -101,11 +101,11 @@ def test_distance_grows_with_blur(pictures, described):
 
 
 def test_a_set_of_one_picture_repeated_is_far_and_finite(described):
-    distance = frechet_distance(described, np.repeat(described[:1], 100, axis=0))
+    distance = feature_distance(described, np.repeat(described[:1], 100, axis=0))
     assert 5 < distance < 1e4
 
 
 @pytest.mark.filterwarnings("error")
 def test_fewer_pictures_than_features_give_a_distance_without_a_warning(described):
-    assert frechet_distance(described[:20], described[20:40]) > 0
-    assert frechet_distance(described[:20], described[:20]) == pytest.approx(0.0, abs=1e-5)
+    assert feature_distance(described[:20], described[20:40]) > 0
+    assert feature_distance(described[:20], described[:20]) == pytest.approx(0.0, abs=1e-5)
