@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from .prompt_file import read_caption
+from ..diffusion.prompt_rows import read_whole
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -55,4 +55,4 @@ def _is_picture(path):
 
 def _own_caption(path):
     beside = path.with_suffix(".txt")
-    return read_caption(beside) if beside.is_file() else ""
+    return read_whole(beside, "the caption") if beside.is_file() else ""

@@ -1,7 +1,7 @@
 import pytest
 
+from fewstep.diffusion.prompt_rows import read_whole
 from fewstep.distill.picture_folder import read_folder
-from fewstep.distill.prompt_file import read_caption
 
 
 @pytest.fixture
@@ -70,6 +70,6 @@ def test_a_caption_file_that_is_none_is_refused_by_its_name(folder, data, said):
 def test_a_caption_of_the_most_characters_is_read_whole(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("# not a comment\n" + "y" * 4984, encoding="utf-8")
-    assert read_caption(path) == "# not a comment " + "y" * 4984
+    assert read_whole(path, "the caption") == "# not a comment " + "y" * 4984
     path.write_text(" \n\t", encoding="utf-8")
-    assert read_caption(str(path)) == ""
+    assert read_whole(str(path), "the caption") == ""
