@@ -11,6 +11,7 @@ from linear_method import method, options
 from fewstep.distill.run import run
 from fewstep.distill.shards import Shards
 from fewstep.distill.training import Training
+from fewstep.evaluate.picture_set import write_whole
 from fewstep.lora.save import save
 
 resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
@@ -78,3 +79,11 @@ def test_shards_that_fitted_are_kept_and_gone_on_with(tmp_path):
     assert list(shards().missing()) == [range(1, 2)]
     shards().write(range(1, 2), {"x": torch.zeros(1, 5000)})
     shards().check()
+
+
+def test_a_picture_of_a_set_that_does_not_fit_leaves_what_was_there(tmp_path):
+    path = tmp_path / "00000.png"
+    write_whole(path, b"before")
+    told = on_a_full_disk(1000, write_whole, path, b"x" * 2000)
+    assert told.startswith("OSError:") and "nothing that was there is lost" in told
+    assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]

@@ -39,6 +39,7 @@ RULES = {
         folder: Rule(("diffusion",), TENSORS)
         for folder in ("samplers", "lora", "guidance", "cache", "evaluate")
     },
+    "evaluate/picture_file.py": Rule((), ("numpy", "PIL")),
     # `run.py identify` runs on a bare Python, so these need nothing but the standard library
     "lora/header.py": Rule(),
     "lora/dialects.py": Rule(),

@@ -1,0 +1,45 @@
+"""Pictures as PNG files that say what they were made of."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+# of the text chunk that holds it
+KEY = "fewstep"
+
+
+def to_png(picture: np.ndarray, provenance: dict) -> bytes:
+    """A PNG file; equal pictures and provenances give equal bytes.
+
+    Args:
+        picture: [H, W, 3] uint8.
+        provenance: what it was made of, as JSON.
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    told = PngInfo()
+    # ASCII, since a PNG's plain text chunk is Latin 1
+    told.add_text(KEY, json.dumps(provenance))
+    file = io.BytesIO()
+    Image.fromarray(picture, "RGB").save(file, "PNG", pnginfo=told)
+    return file.getvalue()
+
+
+def read_picture(path: Path) -> tuple[np.ndarray, dict]:
+    """A picture, [H, W, 3] uint8, and what it was made of; {} where it does not say.
+
+    Raises:
+        ValueError: the file is no picture that can be read.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            picture = np.asarray(image.convert("RGB"))
+            told = getattr(image, "text", {}).get(KEY, "{}")
+            return picture, json.loads(told)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{path} cannot be read as a picture: {error}. Make it anew.") from error
