@@ -11,6 +11,7 @@ from ..distill.trajectories import noise_of
 from ..distill.ways import Stage, Way
 from ..recipes.students import ETA
 from ..samplers import landings
+from ..samplers.noise import seeded_noise
 from ..samplers.ode import sample_euler
 from ..samplers.start import start
 from ..samplers.trajectory import sample_trajectory
@@ -72,14 +73,8 @@ class Validation:
         landed = landings.lcm(sigmas)
         if way.sampler == "tcd":
             landed = landings.tcd(sigmas, ETA, table)
-        fresh = _step_noise(seeds, x)
+        fresh = seeded_noise(x, [seed + 1 for seed in seeds])
         return sample_trajectory(denoise, x, sigmas, landed, process=process, noise=fresh).cpu()
-
-
-def _step_noise(seeds, x):
-    """As ComfyUI draws it for each picture alone."""
-    generators = [torch.Generator().manual_seed((seed + 1) % 2**64) for seed in seeds]
-    return lambda: torch.stack([torch.randn(x.shape[1:], generator=g) for g in generators]).to(x)
 
 
 def _written(meters):

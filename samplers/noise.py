@@ -35,10 +35,21 @@ def cpu_noise(x, seed, indices=None):
             f"indices has {len(streams)} entries for a batch of {x.shape[0]}; "
             "it needs one for each picture."
         )
-    generators = [
-        torch.Generator("cpu").manual_seed((seed + 1 + i * STREAM_DISTANCE) % 2**64)
-        for i in streams
-    ]
+    return seeded_noise(x, [seed + 1 + i * STREAM_DISTANCE for i in streams])
+
+
+def seeded_noise(x, seeds):
+    """A source of standard normal noise for pictures that each have a seed of their own.
+
+    Args:
+        x: [B, C, ...] latent that gives shape, dtype and device.
+        seeds: B whole numbers. The first draw of one is ComfyUI's initial noise of this seed, and
+            its draws from the next seed on are ComfyUI's step noise on the CPU.
+
+    Returns:
+        () -> [B, C, ...] fresh noise like x at every call.
+    """
+    generators = [torch.Generator("cpu").manual_seed(seed % 2**64) for seed in seeds]
 
     def draw():
         drawn = [torch.randn(x.shape[1:], generator=g, dtype=torch.float32) for g in generators]

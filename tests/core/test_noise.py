@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fewstep.samplers.noise import cpu_noise
+from fewstep.samplers.noise import cpu_noise, seeded_noise
 
 X = torch.zeros(3, 4, 8, 8)
 
@@ -40,6 +40,15 @@ def test_one_picture_on_the_cpu_draws_what_comfyui_draws():
     generator = torch.Generator().manual_seed(41 + 1)
     for _ in range(3):
         assert torch.equal(noise(), torch.randn(1, 4, 8, 8, generator=generator))
+
+
+def test_pictures_of_seeds_of_their_own_draw_what_comfyui_draws_for_each():
+    seeds = [41, 2**64 - 1, 2**64 + 5]
+    noise = seeded_noise(X, seeds)
+    generators = [torch.Generator().manual_seed(seed) for seed in (41, 2**64 - 1, 5)]
+    for _ in range(2):
+        alone = [torch.randn(4, 8, 8, generator=generator) for generator in generators]
+        assert torch.equal(noise(), torch.stack(alone))
 
 
 def test_step_noise_is_not_the_initial_noise():
