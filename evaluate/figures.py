@@ -116,6 +116,18 @@ def mean(name: str, values: torch.Tensor, *, seed: int) -> Figure:
     return Figure(name, estimate(statistic, [len(values)], seed=seed))
 
 
+def share(name: str, values: torch.Tensor, *, seed: int) -> Figure:
+    """The mean share of pictures of a prompt of which something is true; its limits lie in 0..1.
+
+    Args:
+        values: [P] in 0..1, of each prompt.
+    """
+    found = mean(name, values, seed=seed).estimate
+    if found.low is not None:
+        found = found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
+    return Figure(name, found)
+
+
 def _drawn_by_prompt(statistic: Callable, reference, other, seed, resamples):
     """An estimate whose units are prompts: those that both sets have are drawn together."""
     of_a, of_b = set(reference.prompts), set(other.prompts)

@@ -4,7 +4,7 @@ import torch
 from oracles.kernel_distances import A, B, drawn
 
 from fewstep.evaluate.bootstrap import estimate
-from fewstep.evaluate.figures import Described, cmmd, diversity, fid, kid, mean, vendi
+from fewstep.evaluate.figures import Described, cmmd, diversity, fid, kid, mean, share, vendi
 from fewstep.evaluate.frechet import frechet_distance
 from fewstep.evaluate.kernel_distance import biased, of_length_1, unbiased
 
@@ -84,6 +84,15 @@ def test_vendi_of_equal_seeds_is_one_less_what_the_teacher_has():
     of_teacher = vendi(teacher, teacher, seed=0).estimate
     assert (of_teacher.value, of_teacher.low, of_teacher.high) == (0.0, 0.0, 0.0)
     assert -2.0 < found.value < -0.1 and found.high < 0.0
+
+
+def test_limits_of_a_share_are_shares():
+    values = torch.tensor([1.0] * 28 + [0.5, 0.5])
+    plain, bounded = (make("any", values, seed=0).estimate for make in (mean, share))
+    assert plain.high > 1.0
+    assert bounded == plain._replace(high=1.0)
+    few = share("any", torch.ones(4), seed=0).estimate
+    assert (few.value, few.low, few.high) == (1.0, None, None)
 
 
 def test_seeds_of_other_prompts_are_no_diversity_to_compare():
