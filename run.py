@@ -29,6 +29,8 @@ usage: python run.py [command]
   bake CONFIG.toml      train a LoRA with which your model needs no guidance any more: one network
                         pass a step instead of two
   distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
+  evaluate              measure the demo model's students beside their teacher: accuracy, distances
+                        and diversity, each with the interval that chance leaves
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
                         train the demo model's students from it, in this folder; hours on a CPU
@@ -101,6 +103,10 @@ def distill(arguments):
     return in_environment("distill", arguments)
 
 
+def evaluate(arguments):
+    return in_environment("evaluate", arguments)
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -118,6 +124,7 @@ COMMANDS = {
     "which-file": which_file,
     "bake": bake,
     "distill": distill,
+    "evaluate": evaluate,
     "train-demo": train_demo,
     "train-demo-students": train_demo_students,
 }
@@ -128,6 +135,7 @@ MODULES = {
     "which-file": "headless.which_file",
     "bake": "headless.bake",
     "distill": "headless.distill",
+    "evaluate": "headless.evaluate",
     "train-demo": "demo.train",
     "train-demo-students": "demo.students",
 }

@@ -1,0 +1,136 @@
+"""python run.py evaluate: the demo model's students beside their teacher, measured with intervals.
+
+Goes on where it was cut off: pictures that are there are not made again.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from tqdm import tqdm
+
+from ..evaluate.golden_set import fingerprint, shipped, with_seeds
+from ..evaluate.picture_set import write_whole
+from .demo import say, within
+from .demo_contenders import demo_contenders
+from .demo_judgement import figures, judge
+from .evaluation import Row, as_json, as_text
+from .golden_pictures import make_pictures
+from .processes import processes
+
+# prompts and seeds of which ten contenders take some five minutes of two slow cores
+PROMPTS, SEEDS = 100, 2
+MOST_SEEDS = 16
+BATCH = 16
+# of drawing prompts anew
+SEED = 0
+LEFT_OUT = {"told guidance, 24 steps", "endpoint 4 steps", "told lcm, 4 steps"}
+DONE, REFUSED, INTERRUPTED = 0, 2, 130
+BAR = (
+    "{percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt} pictures, {elapsed} gone, {remaining} to go"
+)
+
+
+def main(argv: list[str]) -> int:
+    """Evaluate; 0 when the results are written, 2 when it cannot, 130 when it was interrupted."""
+    transformers.utils.logging.disable_progress_bar()
+    names = [one.name for one in demo_contenders()]
+    wanted = parse(argv, names)
+    if wanted.threads:
+        torch.set_num_threads(wanted.threads)
+    try:
+        run(wanted)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. Run the same command again to go on.\n")
+        return INTERRUPTED
+    return DONE
+
+
+def run(wanted: argparse.Namespace) -> None:
+    """Make the pictures, judge them, and write what was found."""
+    here = processes()
+    golden_set = with_seeds(shipped("demo")[: wanted.prompts], wanted.seeds)
+    reference, *others = demo_contenders()
+    if wanted.only:
+        others = [one for one in others if one.name in wanted.only]
+    else:
+        others = [one for one in others if one.name not in LEFT_OUT]
+    contenders, folder = [reference, *others], wanted.out / "pictures"
+    total = len(contenders) * len(golden_set)
+    with tqdm(total=total, bar_format=BAR, smoothing=0, disable=not here.is_main) as bar:
+        on_made = lambda count: bar.update(count * here.of)
+        sets = [
+            make_pictures(one, golden_set, folder, here, batch=BATCH, on_made=on_made)
+            for one in contenders
+        ]
+    if not here.is_main:
+        return
+    judged = []
+    for one in tqdm(sets, desc="judging", unit="set"):
+        judged.append(judge(one, golden_set))
+    rows = [
+        Row(one.name, one.passes, figures(judged[0], found, seed=SEED))
+        for one, found in zip(contenders, judged, strict=True)
+    ]
+    told = {
+        "golden set": fingerprint(golden_set),
+        "prompts": wanted.prompts,
+        "seeds": wanted.seeds,
+        "reference": reference.name,
+    }
+    text = as_text(rows)
+    write_whole(wanted.out / "results.json", json.dumps(as_json(rows, told), indent=1).encode())
+    write_whole(wanted.out / "results.txt", text.encode())
+    say(f"\n{text}\nPictures: {folder}\nResults:  {wanted.out / 'results.json'}")
+
+
+def parse(argv: list[str], names: list[str]) -> argparse.Namespace:
+    """The arguments; a wrong one ends the program with status 2 and says what is allowed."""
+    parser = argparse.ArgumentParser(
+        prog="run.py evaluate",
+        description="Measure the demo model's students beside their teacher on a golden set.",
+    )
+    most = len(shipped("demo"))
+    parser.add_argument(
+        "--prompts",
+        type=within("--prompts", 2, most),
+        default=PROMPTS,
+        metavar="N",
+        help=f"of the golden set, 2 to {most}; default {PROMPTS}",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=within("--seeds", 1, MOST_SEEDS),
+        default=SEEDS,
+        metavar="S",
+        help=f"pictures of each prompt, 1 to {MOST_SEEDS}; default {SEEDS}. Diversity needs 2",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names[1:],
+        metavar="STUDENT",
+        help="a student to measure, more than once for several; default most of "
+        + "; ".join(names[1:]),
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/evaluate"),
+        metavar="FOLDER",
+        help="default out/evaluate",
+    )
+    parser.add_argument(
+        "--threads",
+        type=within("--threads", 1, os.cpu_count() or 1),
+        metavar="T",
+        help="CPU threads to use; default what torch finds best",
+    )
+    return parser.parse_args(argv)
