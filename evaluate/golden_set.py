@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..diffusion.prompt_rows import Row, WrongRow, read_rows
+from ..diffusion.prompt_rows import Row, WrongRow, read_rows, rows_of_text
 
 FOLDER = Path(__file__).parent / "golden"
 SHIPPED = ("general", "demo")
@@ -56,10 +56,7 @@ def read_golden_set(path: Path | str) -> list[Golden]:
         OSError: it may not be read.
     """
     rows = read_rows(path, lambda row: (row.line, _golden(row)))
-    found = [
-        golden if golden.seed is not None else golden._replace(seed=number)
-        for number, (_, golden) in enumerate(rows)
-    ]
+    found = _with_own_seeds([golden for _, golden in rows])
     first = {}
     for (line, _), golden in zip(rows, found, strict=True):
         if (before := first.setdefault(golden._replace(tags=()), line)) != line:
@@ -68,6 +65,15 @@ def read_golden_set(path: Path | str) -> list[Golden]:
                 f"{before}. Give it another seed, or delete it."
             )
     return found
+
+
+def of_text(text: str) -> list[Golden]:
+    """The golden set of a text box, by the rules of a .txt file.
+
+    Raises:
+        ValueError: there is no prompt, or one is too long.
+    """
+    return _with_own_seeds(rows_of_text(text, _golden))
 
 
 def shipped(name: str) -> list[Golden]:
@@ -97,6 +103,13 @@ def prompt_numbers(golden_set: Sequence[Golden]) -> list[int]:
     """Of each picture the number of the first row that has its prompt."""
     first = {}
     return [first.setdefault(golden.prompt, row) for row, golden in enumerate(golden_set)]
+
+
+def _with_own_seeds(rows):
+    return [
+        golden if golden.seed is not None else golden._replace(seed=number)
+        for number, golden in enumerate(rows)
+    ]
 
 
 def _golden(row: Row):

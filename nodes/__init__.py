@@ -11,6 +11,8 @@ from .bake import FewStepBakeGuidance, FewStepDistill
 from .cache import FewStepCache
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
+from .golden_pictures import FewStepGoldenPictures
+from .golden_set import FewStepGoldenSet
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .join_data import FewStepJoinData
@@ -49,6 +51,8 @@ NODES = [
     FewStepBakeGuidance,
     FewStepDistill,
     FewStepSaveLora,
+    FewStepGoldenSet,
+    FewStepGoldenPictures,
     FewStepDemoModel,
 ]
 

@@ -9,6 +9,7 @@ from fewstep.evaluate.golden_set import (
     SHIPPED,
     Golden,
     fingerprint,
+    of_text,
     prompt_numbers,
     read_golden_set,
     shipped,
@@ -42,6 +43,12 @@ def test_a_table_says_the_same(tmp_path):
 def test_plain_text_has_the_number_of_each_row_as_its_seed(tmp_path):
     found = read_golden_set(written(tmp_path, "mine.txt", "# of mine\na\n\nb\na\n"))
     assert found == [Golden("a", None, 0), Golden("b", None, 1), Golden("a", None, 2)]
+
+
+def test_a_text_box_is_read_as_a_file_of_plain_text():
+    assert of_text(" a\n# b\n\nc") == [Golden("a", None, 0), Golden("c", None, 1)]
+    with pytest.raises(ValueError, match="^text: holds no prompt"):
+        of_text("#")
 
 
 def test_a_prompt_of_20000_characters_with_markup_is_text(tmp_path):

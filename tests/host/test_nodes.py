@@ -30,6 +30,8 @@ IDS = {
     "FewStepBakeGuidance",
     "FewStepDistill",
     "FewStepSaveLora",
+    "FewStepGoldenSet",
+    "FewStepGoldenPictures",
     "FewStepDemoModel",
 }
 # inputs whose choices are the user's files, or more than a page can list
