@@ -13,11 +13,12 @@ WINDOW, SPREAD = 11, 1.5  # pixels
 K1, K2 = 0.01, 0.03
 
 
-def psnr(x: torch.Tensor, reference: torch.Tensor) -> float:
+def psnr(x: torch.Tensor, reference: torch.Tensor, span: float | None = None) -> float:
     """Peak signal to noise ratio.
 
     Args:
-        x, reference: of one shape. The peak is what reference ranges over.
+        x, reference: of one shape.
+        span: the peak, 1 for pictures in 0..1; None is what reference ranges over.
 
     Returns:
         dB; inf where they are equal.
@@ -25,15 +26,16 @@ def psnr(x: torch.Tensor, reference: torch.Tensor) -> float:
     error = (x.double() - reference.double()).square().mean().item()
     if error == 0.0:
         return math.inf
-    span = _span(reference)
+    span = _span(reference) if span is None else span
     return 10.0 * math.log10(span**2 / error) if span else -math.inf
 
 
-def ssim(x: torch.Tensor, reference: torch.Tensor) -> float:
+def ssim(x: torch.Tensor, reference: torch.Tensor, span: float | None = None) -> float:
     """Structural similarity, the mean over all channels and places.
 
     Args:
-        x, reference: [..., H, W] of one shape. What reference ranges over is the dynamic range.
+        x, reference: [..., H, W] of one shape.
+        span: the dynamic range, 1 for pictures in 0..1; None is what reference ranges over.
 
     Returns:
         at most 1, which is equality.
@@ -47,7 +49,7 @@ def ssim(x: torch.Tensor, reference: torch.Tensor) -> float:
             "or more."
         )
     a, b = (tensor.double().reshape(-1, 1, *tensor.shape[-2:]) for tensor in (x, reference))
-    span = _span(reference)
+    span = _span(reference) if span is None else span
     c1, c2 = (K1 * span) ** 2, (K2 * span) ** 2
     mean_a, mean_b = _blurred(a), _blurred(b)
     var_a, var_b = _blurred(a * a) - mean_a**2, _blurred(b * b) - mean_b**2

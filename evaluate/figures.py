@@ -105,6 +105,17 @@ def vendi(reference: Described, other: Described, *, seed: int) -> Figure:
     return mean("Vendi", found[1] - found[0], seed=seed)
 
 
+def of_prompts(values: torch.Tensor, prompts: Sequence[int]) -> torch.Tensor:
+    """[P] mean of what was measured of each picture of a prompt, in order of the prompts.
+
+    Args:
+        values: [N].
+        prompts: the prompt of each picture, as a number.
+    """
+    _, of = torch.tensor(list(prompts)).unique(return_inverse=True)
+    return torch.bincount(of, values.double()) / torch.bincount(of)
+
+
 def mean(name: str, values: torch.Tensor, *, seed: int) -> Figure:
     """The mean of what was measured of each prompt.
 

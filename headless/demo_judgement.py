@@ -14,7 +14,7 @@ from ..demo.features import features
 from ..demo.judge import read_picture, satisfies
 from ..demo.world import read_caption
 from ..evaluate import picture_file
-from ..evaluate.figures import Described, Figure, diversity, fid, kid, share, vendi
+from ..evaluate.figures import Described, Figure, diversity, fid, kid, of_prompts, share, vendi
 from ..evaluate.golden_set import Golden, prompt_numbers
 from ..evaluate.picture_set import PictureSet
 
@@ -63,7 +63,8 @@ def figures(reference: Judged, other: Judged, *, seed: int) -> list[Figure]:
     Args:
         reference, other: of one golden set; of the reference itself there is accuracy alone.
     """
-    found = [share("accuracy", _by_prompt(other), seed=seed)]
+    right = torch.from_numpy(other.right)
+    found = [share("accuracy", of_prompts(right, other.prompts), seed=seed)]
     if other is reference:
         return found
     far = _described(reference, reference), _described(other, reference)
@@ -77,9 +78,3 @@ def _described(judged, reference):
     middle = reference.features.mean(axis=0)
     spread = np.maximum(reference.features.std(axis=0), LEAST_SPREAD)
     return Described(torch.from_numpy((judged.features - middle) / spread), judged.prompts)
-
-
-def _by_prompt(judged):
-    """[P] share of right pictures of each prompt."""
-    prompts = np.array(judged.prompts)
-    return torch.tensor([judged.right[prompts == p].mean() for p in np.unique(prompts)])

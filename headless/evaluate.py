@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from ..evaluate.golden_set import fingerprint, shipped, with_seeds
 from ..evaluate.picture_set import write_whole
+from ..evaluate.table import Row, as_json, as_text
 from .demo import say, within
 from .demo_contenders import demo_contenders
 from .demo_judgement import figures, judge
-from .evaluation import Row, as_json, as_text
 from .golden_pictures import make_pictures
 from .processes import processes
 

@@ -22,6 +22,17 @@ def test_psnr_is_ten_times_the_logarithm_of_peak_over_error():
     assert psnr(reference + 2.0, reference) == pytest.approx(12.041199826559248)
 
 
+def test_pictures_in_0_to_1_have_a_span_of_1_however_flat_they_are():
+    reference = torch.full((1, 16, 16), 0.5)
+    reference[0, 3, 4] = 0.6
+    # an error of 0.1: 10 log10(1 / 0.01) = 20
+    assert psnr(reference + 0.1, reference, 1.0) == pytest.approx(20.0, abs=1e-4)
+    # where nothing varies SSIM is that of the means alone, with c1 = 0.01^2
+    flat = torch.full((1, 16, 16), 0.5)
+    expected = (2 * 0.5 * 0.7 + 1e-4) / (0.5**2 + 0.7**2 + 1e-4)
+    assert ssim(flat + 0.2, flat, 1.0) == pytest.approx(expected, abs=1e-6)
+
+
 def test_psnr_of_equals_is_infinite_and_of_a_flat_reference_minus_infinite():
     x = torch.ones(3)
     assert psnr(x, x) == math.inf and psnr(x + 1, x) == -math.inf

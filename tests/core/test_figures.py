@@ -4,7 +4,17 @@ import torch
 from oracles.kernel_distances import A, B, drawn
 
 from fewstep.evaluate.bootstrap import estimate
-from fewstep.evaluate.figures import Described, cmmd, diversity, fid, kid, mean, share, vendi
+from fewstep.evaluate.figures import (
+    Described,
+    cmmd,
+    diversity,
+    fid,
+    kid,
+    mean,
+    of_prompts,
+    share,
+    vendi,
+)
 from fewstep.evaluate.frechet import frechet_distance
 from fewstep.evaluate.kernel_distance import biased, of_length_1, unbiased
 
@@ -84,6 +94,11 @@ def test_vendi_of_equal_seeds_is_one_less_what_the_teacher_has():
     of_teacher = vendi(teacher, teacher, seed=0).estimate
     assert (of_teacher.value, of_teacher.low, of_teacher.high) == (0.0, 0.0, 0.0)
     assert -2.0 < found.value < -0.1 and found.high < 0.0
+
+
+def test_pictures_of_a_prompt_count_as_one():
+    found = of_prompts(torch.tensor([True, False, True, True]), [7, 7, 3, 7])
+    torch.testing.assert_close(found, torch.tensor([1.0, 2 / 3], dtype=torch.float64))
 
 
 def test_limits_of_a_share_are_shares():

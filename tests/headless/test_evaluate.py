@@ -214,7 +214,7 @@ def test_arguments_that_cannot_be_are_refused(arguments, told, capsys):
 
 def test_a_table_has_a_dash_where_the_reference_has_no_figure():
     from fewstep.evaluate.bootstrap import Estimate
-    from fewstep.headless.evaluation import Row, as_text
+    from fewstep.evaluate.table import Row, as_text
 
     accuracy = Figure("accuracy", Estimate(0.9375, 0.88, 1.0, 40))
     distance = Figure("KID x 1000", Estimate(12.34, -0.04, 20.0, 40), "Beware.")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..evaluate.bootstrap import Estimate
-from ..evaluate.figures import Figure
+from .bootstrap import Estimate
+from .figures import Figure
 
 # decimal places of a figure; of any other 2
 PLACES = {"FID": 2, "KID x 1000": 1}
