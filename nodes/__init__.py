@@ -11,6 +11,7 @@ from .bake import FewStepBakeGuidance, FewStepDistill
 from .cache import FewStepCache
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
+from .evaluate import FewStepEvaluate
 from .golden_pictures import FewStepGoldenPictures
 from .golden_set import FewStepGoldenSet
 from .guidance import FewStepGuidance
@@ -53,6 +54,7 @@ NODES = [
     FewStepSaveLora,
     FewStepGoldenSet,
     FewStepGoldenPictures,
+    FewStepEvaluate,
     FewStepDemoModel,
 ]
 

@@ -40,13 +40,14 @@ def side_by_side(model, vae, teacher, student) -> torch.Tensor:
         for latents in zip(teacher, student, strict=True)
         for pair in zip(*(_images(model, vae, some) for some in latents), strict=True)
     ]
-    height, width = (max(pair.shape[side] for pair in pairs) for side in (0, 1))
-    return torch.stack([_on_black(pair, height, width) for pair in pairs])
+    return on_black(pairs)
 
 
-def _on_black(image, height, width):
-    below, right = height - image.shape[0], width - image.shape[1]
-    return torch.nn.functional.pad(image, (0, 0, 0, right, 0, below))
+def on_black(images: list[torch.Tensor]) -> torch.Tensor:
+    """IMAGE of pictures [h, w, 3] of any sizes, each at the upper left of the largest."""
+    height, width = (max(image.shape[side] for image in images) for side in (0, 1))
+    room = lambda image: (0, 0, 0, width - image.shape[1], 0, height - image.shape[0])
+    return torch.stack([torch.nn.functional.pad(image, room(image)) for image in images])
 
 
 def _images(model, vae, latents):

@@ -32,6 +32,7 @@ IDS = {
     "FewStepSaveLora",
     "FewStepGoldenSet",
     "FewStepGoldenPictures",
+    "FewStepEvaluate",
     "FewStepDemoModel",
 }
 # inputs whose choices are the user's files, or more than a page can list

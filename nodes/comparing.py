@@ -1,0 +1,156 @@
+"""A model's golden pictures beside those of the model that it shall equal, pair by pair."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from ..evaluate.clip_score import clip_score
+from ..evaluate.compare import psnr, ssim
+from ..evaluate.figures import (
+    Described,
+    Figure,
+    cmmd,
+    diversity,
+    fid,
+    kid,
+    mean,
+    of_prompts,
+    vendi,
+)
+from ..evaluate.golden_set import Golden, fingerprint, prompt_numbers
+from ..evaluate.picture_file import read_picture
+from ..evaluate.picture_set import PictureSet
+from .evaluation_sockets import Pictures
+from .host import clip_features
+from .host.pictures import on_black
+from .host.progress import Progress
+
+# dB; equal pictures have no error to take the logarithm of
+MOST_PSNR = 100.0
+# of drawing prompts anew, so that a figure has one interval
+SEED = 0
+PAIRED = (
+    "PSNR and SSIM mean something only where a student keeps the teacher's picture of a seed; "
+    "students by lcm, tdm, dmd or adversarial make others by design."
+)
+
+
+class Compared(NamedTuple):
+    """Two sets of pictures of one golden set, row by row.
+
+    Attributes:
+        psnr, ssim: [N] of each pair.
+        seen: features of the reference's and of the other's pictures, [N, D] each; empty without a
+            CLIP_VISION.
+    """
+
+    golden_set: Sequence[Golden]
+    psnr: torch.Tensor
+    ssim: torch.Tensor
+    seen: list[torch.Tensor]
+
+
+def check(reference: Pictures, pictures: Pictures, clip_vision, clip) -> None:
+    """Refuse sets that cannot be compared.
+
+    Raises:
+        ValueError: they are not of one golden set, are one folder, are too few, or are not whole;
+            or there is a CLIP without a CLIP_VISION.
+    """
+    if clip is not None and clip_vision is None:
+        raise ValueError(
+            "clip is connected and clip_vision is not; a CLIP score needs both. Load the vision "
+            "model of the same CLIP with Load CLIP Vision."
+        )
+    if len({golden.prompt for golden in reference.golden_set}) < 2:
+        raise ValueError("all pictures are of one prompt; a comparison needs 2 prompts or more.")
+    if fingerprint(reference.golden_set) != fingerprint(pictures.golden_set):
+        raise ValueError(
+            "reference and pictures are of different golden sets, so that there are no pairs. Give "
+            "both Golden Pictures (FewStep) one Golden Set (FewStep)."
+        )
+    if reference.folder == pictures.folder:
+        raise ValueError(
+            f"reference and pictures are both {reference.folder.name}. Connect two sets."
+        )
+    for one in (reference, pictures):
+        if missing := PictureSet.opened(one.folder).missing():
+            raise ValueError(
+                f"{one.folder.name} lacks {len(missing)} pictures, the first of row "
+                f"{missing[0] + 1}. Run Golden Pictures (FewStep) again; it makes what is missing."
+            )
+
+
+def compare(node, reference: Pictures, pictures: Pictures, clip_vision) -> Compared:
+    """Look at every pair; shows progress and can be cancelled."""
+    count, pairs, seen = len(reference.golden_set), [], []
+    progress = Progress(node, count)
+    for row in range(count):
+        images = _pair(reference, pictures, row)
+        _check_sizes(reference, pictures, row, *images)
+        ours, theirs = (image[0].movedim(-1, 0) for image in images[::-1])
+        pairs.append((psnr(ours, theirs, 1.0), ssim(ours, theirs, 1.0)))
+        if clip_vision is not None:
+            seen.append([clip_features.of_picture(clip_vision, image) for image in images])
+        progress.advance(1)
+    psnrs, ssims = torch.tensor(pairs, dtype=torch.float64).T
+    features = [torch.stack(one) for one in zip(*seen, strict=True)]
+    return Compared(reference.golden_set, psnrs, ssims, features)
+
+
+def _check_sizes(reference, pictures, row, *images):
+    theirs, ours = (f"{image.shape[2]} x {image.shape[1]}" for image in images)
+    if ours != theirs:
+        raise ValueError(
+            f"row {row + 1} is {ours} in {pictures.folder.name} and {theirs} in "
+            f"{reference.folder.name}. Somebody has changed a file; delete it, and run Golden "
+            "Pictures (FewStep) again."
+        )
+
+
+def figures(of: Compared, clip) -> list[Figure]:
+    """All that can be measured of them.
+
+    Raises:
+        ValueError: clip and clip_vision are of two models.
+    """
+    prompts = tuple(prompt_numbers(of.golden_set))
+    by_prompt = lambda name, values: mean(name, of_prompts(values, prompts), seed=SEED)
+    decibel = by_prompt("PSNR (dB)", of.psnr.clamp_max(MOST_PSNR))
+    found = [decibel._replace(note=PAIRED), by_prompt("SSIM", of.ssim)]
+    if not of.seen:
+        return found
+    sets = [Described(features, prompts) for features in of.seen]
+    found += [measure(*sets, seed=SEED) for measure in (kid, cmmd, fid)]
+    if len(set(prompts)) < len(prompts):
+        found += [measure(*sets, seed=SEED) for measure in (diversity, vendi)]
+    if clip is not None:
+        theirs, ours = _scores(of, clip)
+        found.append(by_prompt("CLIP score", ours))
+        found.append(by_prompt("CLIP score, less the reference's", ours - theirs))
+    return found
+
+
+def _scores(of, clip):
+    """[N] CLIP scores of both sets."""
+    width = of.seen[0].shape[1]
+    known = {
+        text: clip_features.of_prompt(clip, text, width)
+        for text in dict.fromkeys(golden.prompt for golden in of.golden_set)
+    }
+    words = torch.stack([known[golden.prompt] for golden in of.golden_set])
+    return [clip_score(features, words) for features in of.seen]
+
+
+def worst_pairs(of: Compared, reference: Pictures, pictures: Pictures, count: int) -> torch.Tensor:
+    """IMAGE of the pairs that are least alike, the worst first, the reference to the left."""
+    rows = of.ssim.argsort()[:count].tolist()
+    pairs = [torch.cat(_pair(reference, pictures, row), dim=2)[0] for row in rows]
+    return on_black(pairs)
+
+
+def _pair(reference, pictures, row):
+    """IMAGEs of a row, each [1, H, W, 3]."""
+    for_row = (PictureSet.opened(one.folder).path(row) for one in (reference, pictures))
+    return [torch.from_numpy(read_picture(path)[0].copy())[None] / 255.0 for path in for_row]
