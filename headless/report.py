@@ -7,28 +7,11 @@ from html import escape
 
 from PIL import Image
 
+from ..evaluate.page import document
 from .compare import STUDENT
 from .results import HEADER, Result, Setting, cells, notes, threads
 
 STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --quiet: #59636e;
-  --rule: #d8dee4; --tint: #eef4fb; --right: #1a7f37; --wrong: #cf222e }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e6e9ed;
-  --quiet: #9aa4af; --rule: #30363d; --tint: #1a2533; --right: #2e9e4f; --wrong: #e5534b } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 84rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper);
-  color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
-h1 { margin: 0 0 .75rem; font-size: 1.9rem; line-height: 1.2; font-weight: 650 }
-h2 { margin: 2.75rem 0 .75rem; font-size: 1.2rem; font-weight: 600 }
-p, ul { max-width: 46rem; margin: 0 0 1rem } ul { padding-left: 1.2rem } li { margin: .3rem 0 }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse }
-.numbers { font-variant-numeric: tabular-nums; white-space: nowrap }
-.numbers th, .numbers td { padding: .5rem .9rem; text-align: right;
-  border-bottom: 1px solid var(--rule) }
-.numbers thead th { color: var(--quiet); font-weight: 500; font-size: .875rem }
-.numbers th:first-child { text-align: left; padding-left: .6rem }
-.numbers .student { background: var(--tint) }
 .sheet th { font-weight: 400; text-align: left; vertical-align: bottom; font-size: .8125rem;
   line-height: 1.35; padding: 0 .5rem .5rem }
 .sheet tbody th, .sheet thead td { position: sticky; left: 0; z-index: 1; background: var(--paper);
@@ -42,9 +25,7 @@ table { border-collapse: collapse }
 .sheet .is-wrong { fill: var(--wrong) }
 .sheet path { fill: none; stroke: #fff; stroke-width: 2.4; stroke-linecap: round;
   stroke-linejoin: round }
-.small { color: var(--quiet); font-size: .875rem }
-@media (max-width: 40rem) { body { padding: 1.5rem 1rem 3rem } h1 { font-size: 1.5rem }
-  .sheet tbody th, .sheet thead td { min-width: 5.5rem }
+@media (max-width: 40rem) { .sheet tbody th, .sheet thead td { min-width: 5.5rem }
   .sheet img { width: 104px; height: 104px } }
 """
 TICK, CROSS = "M7.4 12.6l3 3 6-6.6", "M8.4 8.4l7.2 7.2m0-7.2l-7.2 7.2"
@@ -59,14 +40,7 @@ def report(results: Sequence[Result], setting: Setting) -> str:
     """
     versions = ", ".join(f"{name} {version}" for name, version in setting.versions.items())
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes(setting))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>FewStep demo</title>
-<style>{STYLE}</style>
-<h1>The same captions in fewer network passes</h1>
-<p>{escape(summary(results, setting))}</p>
+    body = f"""<p>{escape(summary(results, setting))}</p>
 <h2>Measured</h2>
 <div class="scroll">{_numbers(results)}</div>
 <h2>Pictures</h2>
@@ -77,8 +51,8 @@ reads the caption in the picture, a cross that it does not.</p>
 <ul>{listed}</ul>
 <p class="small">{escape(setting.machine)}, {threads(setting)}; {escape(versions)};
 seed {setting.seed}.</p>
-</html>
 """
+    return document("FewStep demo", "The same captions in fewer network passes", body, STYLE)
 
 
 def summary(results: Sequence[Result], setting: Setting) -> str:
