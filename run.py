@@ -104,7 +104,7 @@ def distill(arguments):
 
 
 def evaluate(arguments):
-    return in_environment("evaluate", arguments)
+    return in_environment("evaluate", arguments, "headless", "evaluate")
 
 
 def identify(arguments):
@@ -141,9 +141,9 @@ MODULES = {
 }
 
 
-def in_environment(command, arguments):
+def in_environment(command, arguments, *extras):
     """Run a command of the pack with .venv's Python: in this process if it is that one."""
-    python = environment.ensure("headless")
+    python = environment.ensure(*extras or ("headless",))
     if Path(sys.prefix).resolve() != environment.FOLDER.resolve():
         return pass_through([python, __file__, command, *arguments])
     return run_here(command, arguments)

@@ -188,6 +188,7 @@ class _stage:
 
 _PURPOSE = {
     "headless": "FewStep without ComfyUI",
+    "evaluate": "the evaluation",
     "test": "the test suite",
     "comfyui": "a ComfyUI server",
 }

@@ -67,7 +67,7 @@ def close(outcomes, left_out, asked_for):
 
 
 def run_core(arguments):
-    python = environment.ensure("headless", "test")
+    python = environment.ensure("headless", "evaluate", "test")
     ignored = [f"--ignore={ROOT / 'tests' / tier}" for tier in ("host", "browser")]
     arguments = [*side_by_side(), *ignored, ROOT / "tests", *arguments]
     return [run_pytest("core", python, arguments, {**os.environ, **ONE_THREAD})]
@@ -103,7 +103,7 @@ def known_hosts():
 
 
 def environment_of(hosts):
-    environment.ensure("headless", "test")
+    environment.ensure("headless", "evaluate", "test")
     return environment.ensure_comfyui(hosts)
 
 

@@ -27,7 +27,7 @@ def as_text(rows: Sequence[Row]) -> str:
     Args:
         rows: the reference first.
     """
-    names = list(dict.fromkeys(figure.name for row in rows for figure in row.figures))
+    names = figure_names(rows)
     header = ("", "passes", *names)
     cells = []
     for row in rows:
@@ -42,6 +42,11 @@ def as_text(rows: Sequence[Row]) -> str:
         for line in (header, *cells)
     ]
     return "\n".join([*lines, "", *notes(rows)]) + "\n"
+
+
+def figure_names(rows: Sequence[Row]) -> list[str]:
+    """Of all rows, in the order in which they come."""
+    return list(dict.fromkeys(figure.name for row in rows for figure in row.figures))
 
 
 def notes(rows: Sequence[Row]) -> list[str]:

@@ -14,9 +14,20 @@ from ..demo.features import features
 from ..demo.judge import read_picture, satisfies
 from ..demo.world import read_caption
 from ..evaluate import picture_file
-from ..evaluate.figures import Described, Figure, diversity, fid, kid, of_prompts, share, vendi
+from ..evaluate.figures import (
+    Described,
+    Figure,
+    diversity,
+    fid,
+    kid,
+    mean,
+    of_prompts,
+    share,
+    vendi,
+)
 from ..evaluate.golden_set import Golden, prompt_numbers
 from ..evaluate.picture_set import PictureSet
+from ..evaluate.verdict import LESS
 
 # of a feature: one that is always the same in few pictures, such as specks, must not blow up
 LEAST_SPREAD = 0.05
@@ -67,11 +78,22 @@ def figures(reference: Judged, other: Judged, *, seed: int) -> list[Figure]:
     found = [share("accuracy", of_prompts(right, other.prompts), seed=seed)]
     if other is reference:
         return found
+    less = right.double() - torch.from_numpy(reference.right).double()
+    found.append(mean(f"accuracy{LESS}", of_prompts(less, other.prompts), seed=seed))
     far = _described(reference, reference), _described(other, reference)
     found += [fid(*far, seed=seed), kid(*far, seed=seed)]
     if len(set(reference.prompts)) < len(reference.prompts):
         found += [diversity(*far, seed=seed), vendi(*far, seed=seed)]
     return found
+
+
+def worst_rows(reference: Judged, other: Judged, count: int) -> list[int]:
+    """Rows whose pictures lost their caption, then those least alike; the worst first."""
+    far = [_described(one, reference).features for one in (reference, other)]
+    apart = (far[0] - far[1]).square().sum(1).tolist()
+    lost = (reference.right & ~other.right).tolist()
+    order = sorted(range(len(apart)), key=lambda row: (not lost[row], -apart[row]))
+    return order[:count]
 
 
 def _described(judged, reference):

@@ -15,10 +15,13 @@ from tqdm import tqdm
 
 from ..evaluate.golden_set import fingerprint, shipped, with_seeds
 from ..evaluate.picture_set import write_whole
+from ..evaluate.report_page import Pair, Section, report_page
 from ..evaluate.table import Row, as_json, as_text
-from .demo import say, within
+from ..evaluate.verdict import lead
+from .demo import say, versions, within
 from .demo_contenders import demo_contenders
-from .demo_judgement import figures, judge
+from .demo_judgement import figures, judge, worst_rows
+from .evaluation_plot import plot
 from .golden_pictures import make_pictures
 from .processes import processes
 
@@ -28,6 +31,8 @@ MOST_SEEDS = 16
 BATCH = 16
 # of drawing prompts anew
 SEED = 0
+# pairs of each student that the report shows
+WORST = 12
 LEFT_OUT = {"told guidance, 24 steps", "endpoint 4 steps", "told lcm, 4 steps"}
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
 BAR = (
@@ -72,9 +77,7 @@ def run(wanted: argparse.Namespace) -> None:
         ]
     if not here.is_main:
         return
-    judged = []
-    for one in tqdm(sets, desc="judging", unit="set"):
-        judged.append(judge(one, golden_set))
+    judged = [judge(one, golden_set) for one in tqdm(sets, desc="judging", unit="set")]
     rows = [
         Row(one.name, one.passes, figures(judged[0], found, seed=SEED))
         for one, found in zip(contenders, judged, strict=True)
@@ -84,11 +87,39 @@ def run(wanted: argparse.Namespace) -> None:
         "prompts": wanted.prompts,
         "seeds": wanted.seeds,
         "reference": reference.name,
+        "versions": versions(),
     }
+    shown = [
+        Section(row, pairs(golden_set, (sets[0], judged[0]), found))
+        for row, *found in zip(rows[1:], sets[1:], judged[1:], strict=True)
+    ]
+    write(wanted.out, rows, shown, told)
+
+
+def pairs(golden_set, reference, other) -> list[Pair]:
+    """The worst pairs of two sets and what the judge read in them."""
+    (their_set, theirs), (our_set, ours) = reference, other
+    return [
+        Pair(
+            golden_set[row].prompt,
+            "" if ours.right[row] else "does not show it",
+            their_set.path(row).read_bytes(),
+            our_set.path(row).read_bytes(),
+        )
+        for row in worst_rows(theirs, ours, WORST)
+    ]
+
+
+def write(out: Path, rows: list[Row], sections: list[Section], told: dict) -> None:
+    """The same figures for people, as text and as a page, and for programs."""
     text = as_text(rows)
-    write_whole(wanted.out / "results.json", json.dumps(as_json(rows, told), indent=1).encode())
-    write_whole(wanted.out / "results.txt", text.encode())
-    say(f"\n{text}\nPictures: {folder}\nResults:  {wanted.out / 'results.json'}")
+    with_ = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    of = f"{told['prompts']} prompts of {told['seeds']} seeds, golden set {told['golden set']}"
+    page = report_page(rows, sections, plot(rows), f"{of}; {with_}.")
+    results = json.dumps(as_json(rows, told), indent=1)
+    for name, content in (("json", results), ("txt", text), ("html", page)):
+        write_whole(out / f"results.{name}", content.encode())
+    say(f"\n{lead(rows)}\n\n{text}\nReport:   {out / 'results.html'}")
 
 
 def parse(argv: list[str], names: list[str]) -> argparse.Namespace:

@@ -21,6 +21,7 @@ from ..evaluate.figures import (
 from ..evaluate.golden_set import Golden, fingerprint, prompt_numbers
 from ..evaluate.picture_file import read_picture
 from ..evaluate.picture_set import PictureSet
+from ..evaluate.verdict import LESS
 from .evaluation_sockets import Pictures
 from .host import clip_features
 from .host.pictures import on_black
@@ -128,7 +129,7 @@ def figures(of: Compared, clip) -> list[Figure]:
     if clip is not None:
         theirs, ours = _scores(of, clip)
         found.append(by_prompt("CLIP score", ours))
-        found.append(by_prompt("CLIP score, less the reference's", ours - theirs))
+        found.append(by_prompt(f"CLIP score{LESS}", ours - theirs))
     return found
 
 

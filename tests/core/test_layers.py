@@ -51,6 +51,7 @@ RULES = {
     "nodes/host": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
     "nodes/host/plot.py": Rule((), ("PIL",)),
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
+    "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),

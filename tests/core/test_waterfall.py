@@ -180,7 +180,7 @@ def test_a_step_may_lose_everything():
     ],
 )
 def test_a_value_of_which_nothing_is_a_per_cent_is_refused(values, name, shown):
-    told = f"^KID x 1000 of {name} is {shown}, of which nothing can be a per cent. Choose another metric"
+    told = f"^KID x 1000 of {name} is {shown}, of which nothing can be a per cent. Choose another"
     with pytest.raises(ValueError, match=told):
         waterfall(entries(values, "KID x 1000"), "KID x 1000")
 

@@ -20,7 +20,7 @@ from fewstep.evaluate.figures import Figure
 from fewstep.evaluate.golden_set import Golden, fingerprint, shipped, with_seeds
 from fewstep.evaluate.picture_file import read_picture
 from fewstep.headless import demo_contenders as demo
-from fewstep.headless.demo_judgement import figures, judge
+from fewstep.headless.demo_judgement import Judged, figures, judge, worst_rows
 from fewstep.headless.evaluate import main
 from fewstep.headless.golden_pictures import Contender, batches, make_pictures
 from fewstep.headless.processes import Processes
@@ -151,6 +151,14 @@ def test_what_is_there_is_not_made_again_and_a_model_that_is_not_needed_not_load
     }
 
 
+def test_the_worst_rows_lost_their_caption_then_are_least_alike():
+    features = np.random.default_rng(0).normal(size=(6, 24))
+    moved = features + np.array([0.1, 0.5, 0.0, 0.4, 0.3, 0.2])[:, None]
+    theirs = Judged(features, np.array([True, True, True, False, True, True]), (0,) * 6)
+    ours = Judged(moved, np.array([False, True, True, False, True, False]), (0,) * 6)
+    assert worst_rows(theirs, ours, 4) == [5, 0, 1, 3]
+
+
 def test_batches_are_neighbours_of_one_size():
     sizes = [64, 64, 64, 128, 64, 64]
     rows = [Golden("a", None, k, (), size, size) for k, size in enumerate(sizes)]
@@ -187,6 +195,8 @@ def test_two_processes_of_accelerate_make_what_one_does(tmp_path):
     assert [row["passes"] for row in told["contenders"]] == [48, 2]
     accuracy = told["contenders"][1]["figures"]["accuracy"]
     assert accuracy["count"] == 9 and accuracy["low"] is None and 0.5 < accuracy["value"] <= 1
+    page = (tmp_path / "one/results.html").read_text()
+    assert page == (tmp_path / "two/results.html").read_text() and page.count("<img") == 2 * 9
     text = (tmp_path / "one/results.txt").read_text()
     assert "9 prompts are too few for intervals" in text and "diversity" not in text
 
