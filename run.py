@@ -31,6 +31,7 @@ usage: python run.py [command]
   distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
   evaluate              measure the demo model's students beside their teacher: accuracy, distances
                         and diversity, each with the interval that chance leaves
+  bench                 time one picture of the demo model and of each student, by turns
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
                         train the demo model's students from it, in this folder; hours on a CPU
@@ -107,6 +108,10 @@ def evaluate(arguments):
     return in_environment("evaluate", arguments, "headless", "evaluate")
 
 
+def bench(arguments):
+    return in_environment("bench", arguments, "headless", "evaluate")
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -125,6 +130,7 @@ COMMANDS = {
     "bake": bake,
     "distill": distill,
     "evaluate": evaluate,
+    "bench": bench,
     "train-demo": train_demo,
     "train-demo-students": train_demo_students,
 }
@@ -136,6 +142,7 @@ MODULES = {
     "bake": "headless.bake",
     "distill": "headless.distill",
     "evaluate": "headless.evaluate",
+    "bench": "headless.bench",
     "train-demo": "demo.train",
     "train-demo-students": "demo.students",
 }

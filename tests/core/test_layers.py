@@ -52,6 +52,7 @@ RULES = {
     "nodes/host/plot.py": Rule((), ("PIL",)),
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
     "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
+    "headless/latency_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
