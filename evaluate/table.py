@@ -33,15 +33,19 @@ def as_text(rows: Sequence[Row]) -> str:
     for row in rows:
         known = {figure.name: cell(figure) for figure in row.figures}
         cells.append((row.name, str(row.passes), *(known.get(name, "-") for name in names)))
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    lines = [
+    return "\n".join([*aligned([header, *cells]), "", *notes(rows)]) + "\n"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
         "  ".join(
             text.rjust(width) if k else text.ljust(width)
-            for k, (text, width) in enumerate(zip(line, widths, strict=True))
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for line in (header, *cells)
+        for row in rows
     ]
-    return "\n".join([*lines, "", *notes(rows)]) + "\n"
 
 
 def figure_names(rows: Sequence[Row]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +15,12 @@ from ..demo.weights import GUIDANCE
 from ..evaluate.golden_set import shipped
 from ..evaluate.latency import Latency, by_turns, device_of
 from ..evaluate.picture_set import write_whole
+from ..evaluate.table import aligned
 from ..samplers.noise import seeded_noise
 from .compare import LATENT, STUDENT, TEACHER, sample
-from .demo import machine, say, versions, within
+from .demo import machine, say, versions
 from .latency_plot import plot
+from .options import add_out, add_threads, within
 from .pipeline import load_demo
 from .results import Method
 from .shipped_students import shipped_students
@@ -96,14 +97,7 @@ def as_text(found: dict[str, Latency]) -> str:
     for name, of in found.items():
         seconds = (f"{1000 * value:.1f}" for value in (of.median, of.late))
         rows.append((name, str(of.passes), *seconds, f"{of.ratio:.1f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(aligned(rows))
 
 
 def write(out: Path, found: dict[str, Latency]) -> None:
@@ -136,13 +130,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="WAY",
         help="a way to time, more than once for several; default all: " + "; ".join(names()),
     )
-    parser.add_argument(
-        "--threads",
-        type=within("--threads", 1, os.cpu_count() or 1),
-        metavar="T",
-        help="CPU threads to use; default what torch finds best",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/bench"), metavar="FOLDER", help="default out/bench"
-    )
+    add_threads(parser)
+    add_out(parser, "out/bench")
     return parser.parse_args(argv)

@@ -28,6 +28,7 @@ from .compare import (
 )
 from .contact_sheet import contact_sheet
 from .flow_pipeline import load_flow_demo
+from .options import add_out, add_threads, within
 from .pipeline import load_demo
 from .report import report
 from .results import Setting, notes, text_table
@@ -116,33 +117,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="S",
         help="of captions and noise, 0 or above; default 0",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("out"), metavar="FOLDER", help="default out"
-    )
-    parser.add_argument(
-        "--threads",
-        type=within("--threads", 1, os.cpu_count() or 1),
-        metavar="T",
-        help="CPU threads to use, 1 to the number of cores; default what torch finds best",
-    )
+    add_out(parser, "out")
+    add_threads(parser)
     return parser.parse_args(argv)
-
-
-def within(name, low, high):
-    """An argparse type: a whole number from low to high."""
-
-    def convert(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not low <= number <= high:
-            raise argparse.ArgumentTypeError(
-                f"{name} is {text!r}; allowed is a whole number from {low} to {high}"
-            )
-        return number
-
-    return convert
 
 
 def unready(out: Path) -> str | None:

@@ -5,7 +5,6 @@ Goes on where it was cut off: pictures that are there are not made again.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -18,11 +17,12 @@ from ..evaluate.picture_set import write_whole
 from ..evaluate.report_page import Pair, Section, report_page
 from ..evaluate.table import Row, as_json, as_text
 from ..evaluate.verdict import lead
-from .demo import say, versions, within
+from .demo import say, versions
 from .demo_contenders import demo_contenders
 from .demo_judgement import figures, judge, worst_rows
 from .evaluation_plot import plot
 from .golden_pictures import make_pictures
+from .options import add_out, add_threads, within
 from .processes import processes
 
 # prompts and seeds of which ten contenders take some five minutes of two slow cores
@@ -151,17 +151,6 @@ def parse(argv: list[str], names: list[str]) -> argparse.Namespace:
         help="a student to measure, more than once for several; default most of "
         + "; ".join(names[1:]),
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("out/evaluate"),
-        metavar="FOLDER",
-        help="default out/evaluate",
-    )
-    parser.add_argument(
-        "--threads",
-        type=within("--threads", 1, os.cpu_count() or 1),
-        metavar="T",
-        help="CPU threads to use; default what torch finds best",
-    )
+    add_threads(parser)
+    add_out(parser, "out/evaluate")
     return parser.parse_args(argv)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..demo.score import KINDS, Score
+from ..evaluate.table import aligned
 
 # below it the covariance of 24 features means nothing
 LEAST_FOR_DISTANCE = 48
@@ -107,15 +108,8 @@ def accuracy(score: Score | None) -> str:
 def text_table(results: list[Result]) -> str:
     """The table for a terminal: models to the left, numbers to the right."""
     rows = [HEADER, *map(cells, results)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = aligned(rows)
+    lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
 
 

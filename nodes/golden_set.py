@@ -16,7 +16,7 @@ from ..evaluate.golden_set import (
 from .evaluation_sockets import FOLDER, GoldenSetSocket
 from .host import files, texts
 from .schema import check_choice, schema
-from .sockets import report_output
+from .sockets import prompt_inputs, report_output
 
 SOURCES = *SHIPPED, TEXT, FILE = *SHIPPED, "text", "file"
 # pixels; a scaled side is a multiple of it, which every kind of model takes
@@ -136,27 +136,12 @@ def _source_inputs():
                 "ComfyUI's input folder."
             ),
         ),
-        io.String.Input(
-            "text",
-            default="",
-            multiline=True,
-            tooltip="For source text: one prompt a line, lines that begin with # left out.",
-        ),
-        io.String.Input(
-            "file", default="", tooltip="For source file: its name in ComfyUI's input folder."
-        ),
+        *prompt_inputs(),
     ]
 
 
 def _choice_inputs():
     return [
-        io.Int.Input(
-            "count",
-            default=0,
-            min=0,
-            max=100000,
-            tooltip="How many prompts, from the first on. 0 takes all.",
-        ),
         io.String.Input(
             "tag",
             default="",

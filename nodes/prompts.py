@@ -13,7 +13,7 @@ from ..distill.prompt_file import (
 from .host import files, texts
 from .host.encoding import encode
 from .schema import check_choice, schema
-from .sockets import report_output
+from .sockets import prompt_inputs, report_output
 from .training_sockets import Prompts, PromptsSocket
 
 SOURCES = SHIPPED, TEXT, FILE = "shipped", "text", "file"
@@ -69,24 +69,7 @@ class FewStepPrompts(io.ComfyNode):
                         ".csv or .jsonl file in ComfyUI's input folder."
                     ),
                 ),
-                io.String.Input(
-                    "text",
-                    default="",
-                    multiline=True,
-                    tooltip="For source text: one prompt a line, lines that begin with # left out.",
-                ),
-                io.String.Input(
-                    "file",
-                    default="",
-                    tooltip="For source file: its name in ComfyUI's input folder.",
-                ),
-                io.Int.Input(
-                    "count",
-                    default=0,
-                    min=0,
-                    max=100000,
-                    tooltip="How many prompts, from the first on. 0 takes all.",
-                ),
+                *prompt_inputs(),
                 io.String.Input(
                     "negative",
                     default="",

@@ -38,6 +38,28 @@ def guidance_input():
     )
 
 
+def prompt_inputs():
+    """Prompts of the user's own, from a box or a file, and how many of all."""
+    return [
+        io.String.Input(
+            "text",
+            default="",
+            multiline=True,
+            tooltip="For source text: one prompt a line, lines that begin with # left out.",
+        ),
+        io.String.Input(
+            "file", default="", tooltip="For source file: its name in ComfyUI's input folder."
+        ),
+        io.Int.Input(
+            "count",
+            default=0,
+            min=0,
+            max=100000,
+            tooltip="How many prompts, from the first on. 0 takes all.",
+        ),
+    ]
+
+
 def loading_inputs():
     """How a file is taken that may or may not tell what it is."""
     return [steps_input(), _if_unsure_input(), _known_recipe_input()]

@@ -1,12 +1,8 @@
-import itertools
-import multiprocessing
-import os
-import random
-import signal
 import time
+from functools import partial
 
-import pytest
 import torch
+from killing import needs_fork, run_killed
 from small_network import SHAPE, SmallNetwork
 
 from fewstep.distill.methods import match_segments
@@ -37,24 +33,11 @@ def trained(folder, wait=0.0):
     return run(Training(method, OPTIONS), folder / "run", {}, on_step=pause).lora
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
+@needs_fork
 def test_a_run_killed_ten_times_at_random_ends_as_one_that_never_was(tmp_path):
     whole = trained(tmp_path / "whole")
-    forked, dice = multiprocessing.get_context("fork"), random.Random(3)
-    kills = 0
-    for attempt in itertools.count():
-        # 108 pauses, longer than ten waits of at most 0.4 s: none is done before the last kill
-        pause = 0.04 if attempt < 10 else 0.0
-        killed = forked.Process(target=trained, args=(tmp_path / "killed", pause))
-        killed.start()
-        killed.join(dice.uniform(0.05, 0.4) if attempt < 10 else None)
-        if killed.exitcode is not None:
-            assert killed.exitcode == 0
-            break
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.join()
-        kills += 1
-    assert kills == 10
+    # 108 pauses, longer than ten waits of at most 0.4 s: none is done before the last kill
+    run_killed(10, partial(trained, tmp_path / "killed"), 0.04, (0.05, 0.4), seed=3)
     # nothing is left to do
     again = trained(tmp_path / "killed")
     for a, b in zip(whole.parameters(), again.parameters(), strict=True):

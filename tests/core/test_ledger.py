@@ -8,18 +8,17 @@ import random
 import re
 import signal
 import time
-import traceback
 
 import pytest
+from full_disk import on_a_full_disk
 from hypothesis import given
 from hypothesis import strategies as st
+from killing import needs_fork
 from ledger_lines import FP8, FP8_LINE, line_with, quick
 
 from fewstep.evaluate import ledger
 from fewstep.evaluate.bootstrap import Estimate
 from fewstep.evaluate.ledger import HIGHER_IS_BETTER, Entry, append, read
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
 
 
 def numbered(i, size=0):
@@ -231,27 +230,6 @@ def test_a_process_forked_during_an_append_holds_nobody_up(tmp_path, monkeypatch
 
 
 # a disk that takes nothing
-
-
-def on_a_full_disk(limit, act, *args):
-    """What an act that may write files of so many bytes ends with, as text."""
-    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
-    forked = multiprocessing.get_context("fork")
-    told = forked.SimpleQueue()
-
-    def limited():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        try:
-            act(*args)
-            told.put("fine")
-        except BaseException:
-            told.put(traceback.format_exc().strip().splitlines()[-1])
-
-    process = forked.Process(target=limited)
-    process.start()
-    process.join(60)
-    return told.get()
 
 
 REFUSED = (

@@ -1,12 +1,10 @@
-import itertools
 import multiprocessing
-import os
-import random
-import signal
 import time
+from functools import partial
 
 import numpy as np
 import pytest
+from killing import needs_fork, run_killed
 
 from fewstep.evaluate.picture_file import read_picture, to_png
 from fewstep.evaluate.picture_set import PictureSet
@@ -55,28 +53,15 @@ def test_a_picture_of_another_program_says_nothing_and_no_picture_is_refused(tmp
             read_picture(tmp_path / name)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
+@needs_fork
 def test_a_set_killed_twenty_times_at_random_is_byte_for_byte_one_that_never_was(tmp_path):
     make(tmp_path / "whole", 60)
-    forked, dice = multiprocessing.get_context("fork"), random.Random(1)
-    kills = 0
-    for attempt in itertools.count():
-        pause = 0.02 if attempt < 20 else 0.0
-        killed = forked.Process(target=make, args=(tmp_path / "killed", 60, pause))
-        killed.start()
-        # 60 pauses are longer than twenty waits, so that none is done before the last kill
-        killed.join(dice.uniform(0.005, 0.05) if attempt < 20 else None)
-        if killed.exitcode is not None:
-            assert killed.exitcode == 0
-            break
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.join()
-        kills += 1
-    assert kills == 20
+    # 60 pauses are longer than twenty waits, so that none is done before the last kill
+    run_killed(20, partial(make, tmp_path / "killed", 60), 0.02, (0.005, 0.05), seed=1)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
+@needs_fork
 def test_two_processes_make_each_picture_once(tmp_path):
     make(tmp_path / "whole")
     PictureSet(tmp_path / "shared", REQUEST, 30)

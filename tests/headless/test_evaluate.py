@@ -1,20 +1,17 @@
 """Golden sets are made and measured without ComfyUI; the figures know good from bad."""
 
-import itertools
 import json
-import multiprocessing
-import os
-import random
-import signal
 import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from killing import needs_fork, run_killed
 
 from fewstep.evaluate.figures import Figure
 from fewstep.evaluate.golden_set import Golden, fingerprint, shipped, with_seeds
@@ -89,36 +86,23 @@ def test_diversity_falls_where_the_seed_matters_less_though_accuracy_stays(measu
     assert collapsed["diversity"].high < 0.85 and collapsed["Vendi"].high < 0.0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which Windows lacks")
+@needs_fork
 def test_a_set_killed_twenty_times_is_byte_for_byte_one_that_never_was(tmp_path):
-    golden_set, pause = with_seeds(shipped("demo")[:15], 2), 0.0
+    golden_set = with_seeds(shipped("demo")[:15], 2)
     student = CONTENDERS["tdm 2 steps"]
     maker = student.load()
 
-    def slowly(rows):
-        time.sleep(pause)
-        return maker(rows)
+    def make(folder, pause):
+        def slowly(rows):
+            time.sleep(pause)
+            return maker(rows)
 
-    def make(folder):
         torch.set_num_threads(1)
         make_pictures(student._replace(load=lambda: slowly), golden_set, folder, ALONE, batch=1)
 
-    make(tmp_path / "whole")
-    forked, dice = multiprocessing.get_context("fork"), random.Random(2)
-    kills, pause = 0, 0.05
-    for attempt in itertools.count():
-        pause = 0.05 if attempt < 20 else 0.0
-        killed = forked.Process(target=make, args=(tmp_path / "killed",))
-        killed.start()
-        # 30 pauses are longer than twenty waits, so that none is done before the last kill
-        killed.join(dice.uniform(0.01, 0.07) if attempt < 20 else None)
-        if killed.exitcode is not None:
-            assert killed.exitcode == 0
-            break
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.join()
-        kills += 1
-    assert kills == 20
+    make(tmp_path / "whole", 0.0)
+    # 30 pauses are longer than twenty waits, so that none is done before the last kill
+    run_killed(20, partial(make, tmp_path / "killed"), 0.05, (0.01, 0.07), seed=2)
     assert contents(tmp_path / "killed" / student.folder) == contents(
         tmp_path / "whole" / student.folder
     )
