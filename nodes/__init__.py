@@ -17,6 +17,7 @@ from .golden_set import FewStepGoldenSet
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .join_data import FewStepJoinData
+from .ledger import FewStepLedger
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .negative import FewStepNegative
 from .picture_data import FewStepPictureData
@@ -55,6 +56,7 @@ NODES = [
     FewStepGoldenSet,
     FewStepGoldenPictures,
     FewStepEvaluate,
+    FewStepLedger,
     FewStepDemoModel,
 ]
 

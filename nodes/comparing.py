@@ -1,7 +1,8 @@
 """A model's golden pictures beside those of the model that it shall equal, pair by pair."""
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -110,8 +111,8 @@ def _check_sizes(reference, pictures, row, *images):
         )
 
 
-def figures(of: Compared, clip) -> list[Figure]:
-    """All that can be measured of them.
+def figures(of: Compared, clip) -> tuple[list[Figure], list[Figure]]:
+    """All that can be measured of the set, and of the reference alone.
 
     Raises:
         ValueError: clip and clip_vision are of two models.
@@ -120,17 +121,29 @@ def figures(of: Compared, clip) -> list[Figure]:
     by_prompt = lambda name, values: mean(name, of_prompts(values, prompts), seed=SEED)
     decibel = by_prompt("PSNR (dB)", of.psnr.clamp_max(MOST_PSNR))
     found = [decibel._replace(note=PAIRED), by_prompt("SSIM", of.ssim)]
+    # beside itself the reference is as like as can be
+    theirs = [by_prompt("SSIM", torch.ones_like(of.ssim))]
     if not of.seen:
-        return found
+        return found, theirs
     sets = [Described(features, prompts) for features in of.seen]
     found += [measure(*sets, seed=SEED) for measure in (kid, cmmd, fid)]
     if len(set(prompts)) < len(prompts):
         found += [measure(*sets, seed=SEED) for measure in (diversity, vendi)]
+        theirs.append(diversity(sets[0], sets[0], seed=SEED))
     if clip is not None:
-        theirs, ours = _scores(of, clip)
-        found.append(by_prompt("CLIP score", ours))
-        found.append(by_prompt(f"CLIP score{LESS}", ours - theirs))
-    return found
+        their_score, score = _scores(of, clip)
+        found.append(by_prompt("CLIP score", score))
+        found.append(by_prompt(f"CLIP score{LESS}", score - their_score))
+        theirs.append(by_prompt("CLIP score", their_score))
+    return found, theirs
+
+
+def changed(reference: Pictures, pictures: Pictures) -> dict[str, Any]:
+    """Settings that are not the reference's, by the way to them; None where the set has none."""
+    theirs, ours = (PictureSet.opened(one.folder).request for one in (reference, pictures))
+    ways = [way for way in {**theirs, **ours} if theirs.get(way) != ours.get(way)]
+    as_scalar = lambda value: json.dumps(value) if isinstance(value, dict | list) else value
+    return {way: as_scalar(ours.get(way)) for way in ways}
 
 
 def _scores(of, clip):

@@ -3,9 +3,10 @@
 from comfy_api.latest import io
 
 from ..evaluate.figures import Figure
+from ..evaluate.golden_set import fingerprint
 from ..evaluate.table import cell
-from .comparing import check, compare, figures, worst_pairs
-from .evaluation_sockets import FOLDER, Pictures, PictureSetSocket
+from .comparing import changed, check, compare, figures, worst_pairs
+from .evaluation_sockets import FOLDER, FiguresSocket, Measured, Pictures, PictureSetSocket
 from .host import texts
 from .schema import schema
 from .sockets import report_output
@@ -76,6 +77,7 @@ class FewStepEvaluate(io.ComfyNode):
                     display_name="images",
                     tooltip="The pairs that are least alike, the worst first; reference left.",
                 ),
+                FiguresSocket.Output(display_name="figures", tooltip="Goes into Ledger (FewStep)."),
             ],
             is_output_node=True,
         )
@@ -84,6 +86,10 @@ class FewStepEvaluate(io.ComfyNode):
     def execute(cls, reference, pictures, worst, clip_vision=None, clip=None) -> io.NodeOutput:
         check(reference, pictures, clip_vision, clip)
         compared = compare(cls, reference, pictures, clip_vision)
-        text = report(reference, pictures, figures(compared, clip))
+        found, theirs = figures(compared, clip)
+        text = report(reference, pictures, found)
         texts.show(cls, text)
-        return io.NodeOutput(text, worst_pairs(compared, reference, pictures, worst))
+        names = pictures.folder.name, reference.folder.name, fingerprint(pictures.golden_set)
+        measured = Measured(*names, changed(reference, pictures), found, theirs)
+        shown = worst_pairs(compared, reference, pictures, worst)
+        return io.NodeOutput(text, shown, measured)

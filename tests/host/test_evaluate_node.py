@@ -87,7 +87,7 @@ def values(report):
 
 
 def test_pairs_are_measured_and_the_worst_shown_first(sets, evaluate):
-    report, images = evaluate(*sets)
+    report, images, _ = evaluate(*sets)
     a, b = ([pixels(one, row) for row in range(20)] for one in sets)
     decibel = [-10 * numpy.log10(((x - y) ** 2).mean()) for x, y in zip(a, b, strict=True)]
     found = values(report)
@@ -111,7 +111,7 @@ def test_pairs_are_measured_and_the_worst_shown_first(sets, evaluate):
 def test_a_clip_vision_adds_distances_and_diversity(sets, evaluate, clip_vision):
     from fewstep.evaluate.kernel_distance import unbiased
 
-    report, _ = evaluate(*sets, clip_vision=clip_vision)
+    report, *_ = evaluate(*sets, clip_vision=clip_vision)
     found = values(report)
     assert list(found) == NAMES[:-1]
     see = lambda picture: clip_vision.encode_image(torch.tensor(picture).float()[None])
@@ -124,7 +124,7 @@ def test_a_clip_vision_adds_distances_and_diversity(sets, evaluate, clip_vision)
 
 def test_both_halves_of_a_clip_give_a_score(sets, evaluate, clip_vision, teacher):
     clip = teacher[1]
-    report, _ = evaluate(*sets, clip_vision=clip_vision, clip=clip)
+    report, *_ = evaluate(*sets, clip_vision=clip_vision, clip=clip)
     found = values(report)
     assert 0 <= found["CLIP score"] <= 100
     cosines = []
@@ -134,6 +134,20 @@ def test_both_halves_of_a_clip_give_a_score(sets, evaluate, clip_vision, teacher
         words = clip.encode_from_tokens(clip.tokenize(golden.prompt), return_pooled=True)[1][0]
         cosines.append(torch.cosine_similarity(seen, words, dim=0).clamp_min(0).item())
     assert found["CLIP score"] == pytest.approx(100 * numpy.mean(cosines), abs=0.006)
+
+
+def test_figures_go_on_with_those_of_the_reference_and_what_differs(
+    sets, evaluate, clip_vision, teacher
+):
+    *_, measured = evaluate(*sets, clip_vision=clip_vision, clip=teacher[1])
+    assert (measured.name, measured.reference) == ("tdm 2 steps", "progressive 8 steps")
+    theirs = {figure.name: figure.estimate.value for figure in measured.of_reference}
+    assert theirs["SSIM"] == theirs["diversity"] == 1.0
+    ours = {figure.name: figure.estimate.value for figure in measured.figures}
+    less = ours["CLIP score, less the reference's"]
+    assert ours["CLIP score"] - theirs["CLIP score"] == pytest.approx(less)
+    # made without a graph, so that nothing is known to differ
+    assert measured.change == {}
 
 
 def test_a_set_beside_its_copy_is_as_like_as_can_be(sets, evaluate, clip_vision, tmp_path):
@@ -152,7 +166,7 @@ def test_pictures_of_several_sizes_are_shown_on_black(host, make, evaluate):
     for name in ("tdm 2 steps", "adversarial 1 step"):
         model, clip, vae, recipe = student(host, name)
         made.append(make(model, clip, vae, rows, name=name, recipe=recipe)[0])
-    report, images = evaluate(*made)
+    report, images, _ = evaluate(*made)
     assert images.shape == (2, 128, 256, 3)
     assert "Fewer than 10 prompts are too few for intervals" in report
 

@@ -33,6 +33,7 @@ IDS = {
     "FewStepGoldenSet",
     "FewStepGoldenPictures",
     "FewStepEvaluate",
+    "FewStepLedger",
     "FewStepDemoModel",
 }
 # inputs whose choices are the user's files, or more than a page can list
