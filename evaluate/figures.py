@@ -1,5 +1,6 @@
 """The figures of a set of pictures beside its teacher's, each with its interval and its caveat."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -167,4 +168,4 @@ def _of_shared_prompts(measure, reference, other):
 
 
 def _with_two_seeds(prompts: Sequence[int]):
-    return {prompt for prompt in prompts if list(prompts).count(prompt) > 1}
+    return {prompt for prompt, count in Counter(prompts).items() if count > 1}

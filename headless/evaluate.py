@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 import transformers
 from tqdm import tqdm
 
@@ -21,7 +22,7 @@ from .demo import say, versions
 from .demo_contenders import demo_contenders
 from .demo_judgement import figures, judge, worst_rows
 from .evaluation_plot import plot
-from .golden_pictures import make_pictures
+from .golden_pictures import Contender, make_pictures
 from .options import add_out, add_threads, within
 from .processes import processes
 
@@ -55,6 +56,9 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Run the same command again to go on.\n")
         return INTERRUPTED
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
     return DONE
 
 
@@ -62,12 +66,7 @@ def run(wanted: argparse.Namespace) -> None:
     """Make the pictures, judge them, and write what was found."""
     here = processes()
     golden_set = with_seeds(shipped("demo")[: wanted.prompts], wanted.seeds)
-    reference, *others = demo_contenders()
-    if wanted.only:
-        others = [one for one in others if one.name in wanted.only]
-    else:
-        others = [one for one in others if one.name not in LEFT_OUT]
-    contenders, folder = [reference, *others], wanted.out / "pictures"
+    contenders, folder = chosen(wanted.only), wanted.out / "pictures"
     total = len(contenders) * len(golden_set)
     with tqdm(total=total, bar_format=BAR, smoothing=0, disable=not here.is_main) as bar:
         on_made = lambda count: bar.update(count * here.of)
@@ -82,18 +81,20 @@ def run(wanted: argparse.Namespace) -> None:
         Row(one.name, one.passes, figures(judged[0], found, seed=SEED))
         for one, found in zip(contenders, judged, strict=True)
     ]
-    told = {
-        "golden set": fingerprint(golden_set),
-        "prompts": wanted.prompts,
-        "seeds": wanted.seeds,
-        "reference": reference.name,
-        "versions": versions(),
-    }
+    told = {"golden set": fingerprint(golden_set), "reference": rows[0].name}
+    told |= {"prompts": wanted.prompts, "seeds": wanted.seeds, "versions": versions()}
     shown = [
         Section(row, pairs(golden_set, (sets[0], judged[0]), found))
         for row, *found in zip(rows[1:], sets[1:], judged[1:], strict=True)
     ]
     write(wanted.out, rows, shown, told)
+
+
+def chosen(only: list[str] | None) -> list[Contender]:
+    """The reference, and the students of these names or else most of them."""
+    reference, *others = demo_contenders()
+    is_wanted = lambda name: name in only if only else name not in LEFT_OUT
+    return [reference, *(one for one in others if is_wanted(one.name))]
 
 
 def pairs(golden_set, reference, other) -> list[Pair]:

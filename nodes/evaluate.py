@@ -42,35 +42,7 @@ class FewStepEvaluate(io.ComfyNode):
                 "figure has the interval that chance leaves."
             ),
             search_aliases=["FID", "KID", "CMMD", "CLIP score", "PSNR", "SSIM", "compare"],
-            inputs=[
-                PictureSetSocket.Input(
-                    "reference", tooltip="Of the model that is trusted, such as the teacher."
-                ),
-                PictureSetSocket.Input("pictures", tooltip="Of the model to judge."),
-                io.Int.Input(
-                    "worst",
-                    default=12,
-                    min=1,
-                    max=64,
-                    tooltip="How many of the pairs that are least alike are shown.",
-                ),
-                io.ClipVision.Input(
-                    "clip_vision",
-                    optional=True,
-                    tooltip=(
-                        "Any CLIP Vision model: gives KID, CMMD, FID, and how varied the seeds of "
-                        "a prompt are."
-                    ),
-                ),
-                io.Clip.Input(
-                    "clip",
-                    optional=True,
-                    tooltip=(
-                        "The text encoder of the same CLIP model: gives the CLIP score. SD 1.5's "
-                        "goes with CLIP ViT-L."
-                    ),
-                ),
-            ],
+            inputs=_inputs(),
             outputs=[
                 report_output("Every figure with its interval, and what it can tell."),
                 io.Image.Output(
@@ -93,3 +65,35 @@ class FewStepEvaluate(io.ComfyNode):
         measured = Measured(*names, changed(reference, pictures), found, theirs)
         shown = worst_pairs(compared, reference, pictures, worst)
         return io.NodeOutput(text, shown, measured)
+
+
+def _inputs():
+    return [
+        PictureSetSocket.Input(
+            "reference", tooltip="Of the model that is trusted, such as the teacher."
+        ),
+        PictureSetSocket.Input("pictures", tooltip="Of the model to judge."),
+        io.Int.Input(
+            "worst",
+            default=12,
+            min=1,
+            max=64,
+            tooltip="How many of the pairs that are least alike are shown.",
+        ),
+        io.ClipVision.Input(
+            "clip_vision",
+            optional=True,
+            tooltip=(
+                "Any CLIP Vision model: gives KID, CMMD, FID, and how varied the seeds of "
+                "a prompt are."
+            ),
+        ),
+        io.Clip.Input(
+            "clip",
+            optional=True,
+            tooltip=(
+                "The text encoder of the same CLIP model: gives the CLIP score. SD 1.5's "
+                "goes with CLIP ViT-L."
+            ),
+        ),
+    ]
