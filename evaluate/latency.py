@@ -58,6 +58,7 @@ def by_turns(
     warm_up: int = 2,
     device: Device | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    prepare: Callable[[str], None] = lambda name: None,
     on_run: Callable[[], None] = lambda: None,
 ) -> dict[str, Latency]:
     """Time each way in turns, so that a machine that grows slower is slow for all.
@@ -66,6 +67,8 @@ def by_turns(
         ways: by name, makes a picture and returns the passes that it took; the first is what the
             others are compared with.
         runs: of each that are timed, after warm_up that are not.
+        prepare: called with a way's name before each of its runs, such as to load its model; it is
+            not timed.
         on_run: called after each run, timed or not.
 
     Raises:
@@ -78,6 +81,7 @@ def by_turns(
     for turn in range(-warm_up, runs):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
+            prepare(name)
             device.synchronize()
             device.forget()
             begin = clock()

@@ -8,6 +8,7 @@ from typing_extensions import override
 from . import dropdowns
 from .apply import FewStepApply, FewStepSample
 from .bake import FewStepBakeGuidance, FewStepDistill
+from .benchmark import FewStepBenchmark
 from .cache import FewStepCache
 from .check import FewStepCheck
 from .demo import FewStepDemoModel
@@ -57,6 +58,7 @@ NODES = [
     FewStepGoldenPictures,
     FewStepEvaluate,
     FewStepLedger,
+    FewStepBenchmark,
     FewStepDemoModel,
 ]
 

@@ -11,6 +11,7 @@ from ..evaluate.golden_set import Golden
 GoldenSetSocket = io.Custom("FEWSTEP_GOLDEN_SET")
 PictureSetSocket = io.Custom("FEWSTEP_PICTURES")
 FiguresSocket = io.Custom("FEWSTEP_FIGURES")
+WaysSocket = io.Custom("FEWSTEP_WAYS")
 FOLDER = "evaluation"
 
 

@@ -15,9 +15,9 @@ from .host import files, runs, texts
 from .host.encoding import encode, encoded_shape
 from .host.golden import decoded, empty_latent
 from .host.progress import Progress
-from .plan import Plan, plan
+from .plan import Plan, planner
 from .schema import schema
-from .sockets import RecipeSocket, guidance_input, report_output
+from .sockets import report_output, sampling_inputs
 
 # of run folders
 KIND = "pictures"
@@ -38,28 +38,6 @@ class Model(NamedTuple):
     clip: Any
     vae: Any
     plan: Callable[[dict], Plan]
-
-
-def planner(model, recipe, cfg, guidance, sampler=None, sigmas=None) -> Callable[[dict], Plan]:
-    """latent -> how it is sampled: as a recipe says, or by hand.
-
-    Raises:
-        ValueError: there is neither a recipe nor a sampler with sigmas, or there are both.
-    """
-    by_hand = sampler is not None, sigmas is not None
-    if recipe is not None and any(by_hand):
-        raise ValueError(
-            "recipe is connected, and so is sampler or sigmas. Connect a recipe, or both of the "
-            "others."
-        )
-    if recipe is not None:
-        return lambda latent: plan(model, recipe, guidance=guidance, latent=latent)
-    if not all(by_hand):
-        raise ValueError(
-            "neither recipe nor sampler and sigmas are connected. Connect the recipe of a "
-            "distilled model; for others KSamplerSelect, BasicScheduler and a cfg."
-        )
-    return lambda latent: Plan(model, sampler, sigmas.tolist(), cfg)
 
 
 def make_pictures(node, of: Model, golden_set: Sequence[Golden], made: PictureSet) -> str:
@@ -122,7 +100,7 @@ class FewStepGoldenPictures(io.ComfyNode):
                 "say how they were made; cancelled or killed, it goes on where it was."
             ),
             search_aliases=["evaluate", "benchmark", "compare", "batch", "golden set", "generate"],
-            inputs=[*_what_inputs(), *_how_inputs()],
+            inputs=[*_what_inputs(), *sampling_inputs()],
             outputs=[
                 PictureSetSocket.Output(
                     display_name="pictures", tooltip="Goes into Evaluate (FewStep)."
@@ -170,30 +148,5 @@ def _what_inputs():
                 "Of the folder in ComfyUI's output folder, in fewstep/pictures. Each model has its "
                 "own; a set of something else is never written over."
             ),
-        ),
-    ]
-
-
-def _how_inputs():
-    return [
-        io.Float.Input(
-            "cfg",
-            default=1.0,
-            min=0.0,
-            max=100.0,
-            step=0.1,
-            tooltip="With sampler and sigmas; a recipe sets its own. 1 is no guidance.",
-        ),
-        guidance_input(),
-        RecipeSocket.Input(
-            "recipe",
-            optional=True,
-            tooltip="Of a distilled model, from its loader: sets sampler, steps and cfg.",
-        ),
-        io.Sampler.Input(
-            "sampler", optional=True, tooltip="Without a recipe, such as KSamplerSelect's."
-        ),
-        io.Sigmas.Input(
-            "sigmas", optional=True, tooltip="Without a recipe, such as BasicScheduler's."
         ),
     ]

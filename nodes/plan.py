@@ -1,5 +1,6 @@
 """What a recipe makes of a MODEL: patches, a sampler, noise levels and cfg."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..diffusion import sigmas as levels
@@ -43,6 +44,28 @@ def plan(
         sigmas=part_of(falling, recipe),
         cfg=cfg,
     )
+
+
+def planner(model, recipe, cfg, guidance, sampler=None, sigmas=None) -> Callable[[dict], Plan]:
+    """latent -> how it is sampled: as a recipe says, or by hand.
+
+    Raises:
+        ValueError: there is neither a recipe nor a sampler with sigmas, or there are both.
+    """
+    by_hand = sampler is not None, sigmas is not None
+    if recipe is not None and any(by_hand):
+        raise ValueError(
+            "recipe is connected, and so is sampler or sigmas. Connect a recipe, or both of the "
+            "others."
+        )
+    if recipe is not None:
+        return lambda latent: plan(model, recipe, guidance=guidance, latent=latent)
+    if not all(by_hand):
+        raise ValueError(
+            "neither recipe nor sampler and sigmas are connected. Connect the recipe of a "
+            "distilled model; for others KSamplerSelect, BasicScheduler and a cfg."
+        )
+    return lambda latent: Plan(model, sampler, sigmas.tolist(), cfg)
 
 
 def _check(recipe, guidance, denoise):

@@ -38,6 +38,32 @@ def guidance_input():
     )
 
 
+def sampling_inputs():
+    """How a model is sampled: by a recipe, or by hand."""
+    return [
+        io.Float.Input(
+            "cfg",
+            default=1.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="With sampler and sigmas; a recipe sets its own. 1 is no guidance.",
+        ),
+        guidance_input(),
+        RecipeSocket.Input(
+            "recipe",
+            optional=True,
+            tooltip="Of a distilled model, from its loader: sets sampler, steps and cfg.",
+        ),
+        io.Sampler.Input(
+            "sampler", optional=True, tooltip="Without a recipe, such as KSamplerSelect's."
+        ),
+        io.Sigmas.Input(
+            "sigmas", optional=True, tooltip="Without a recipe, such as BasicScheduler's."
+        ),
+    ]
+
+
 def prompt_inputs():
     """Prompts of the user's own, from a box or a file, and how many of all."""
     return [

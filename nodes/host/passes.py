@@ -67,6 +67,11 @@ def counted(model, tell: Callable[[str], None]):
     Args:
         tell: given `Passes.line`.
     """
+    return with_passes(model, lambda passes: tell(passes.line()))
+
+
+def with_passes(model, on_end: Callable[[Passes], None]):
+    """A copy of a MODEL that gives the passes of every sampling run, as of `counted`."""
 
     @contextmanager
     def run(guider, sampler, sigmas):
@@ -74,6 +79,6 @@ def counted(model, tell: Callable[[str], None]):
         wrap_run(guider, WrappersMP.PREDICT_NOISE, KEY, passes.ask)
         wrap_run(guider, WrappersMP.APPLY_MODEL, KEY, passes.call)
         yield
-        tell(passes.line())
+        on_end(passes)
 
     return with_run(model, KEY, run)

@@ -3,6 +3,7 @@
 import functools
 from typing import Any, NamedTuple
 
+import comfy.model_management
 import comfy.samplers
 import torch
 from comfy_extras import nodes_custom_sampler
@@ -113,6 +114,11 @@ def sample(
     levels = torch.tensor(sigmas, dtype=torch.float32)
     words = positive, negative
     return node.sample(model, add_noise, seed, cfg, *words, sampler, levels, latent_image)[0]
+
+
+def load(model) -> None:
+    """Have a MODEL where it runs, as far as memory allows, before somebody takes the time."""
+    comfy.model_management.load_models_gpu([model])
 
 
 def is_empty(latent_image) -> bool:

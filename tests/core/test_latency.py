@@ -61,6 +61,18 @@ def test_ways_take_turns_and_none_is_always_first():
     assert machine.log == list("abc" + "bca" + "cab") and len(counted) == 9
 
 
+def test_what_prepares_a_run_is_not_timed():
+    machine, prepared = Machine(), []
+
+    def prepare(name):
+        prepared.append(name)
+        machine.pending += 7.0
+
+    ways = {name: machine.way(name, 1.0) for name in "ab"}
+    found = machine.times(ways, runs=2, warm_up=1, prepare=prepare)
+    assert prepared == machine.log and {of.median for of in found.values()} == {1.0}
+
+
 def test_a_machine_that_grows_slower_is_slow_for_all():
     machine = Machine()
     ways = {

@@ -50,7 +50,10 @@ RULES = {
     "nodes": Rule((*CORE, "demo.weights"), (*TENSORS, *NODE_API)),
     "nodes/host": Rule(CORE, (*TENSORS, *NODE_API, *HOST, "latent_preview", "tqdm")),
     "nodes/host/plot.py": Rule((), ("PIL",)),
-    "nodes/host/waterfall_plot.py": Rule(("evaluate",), (*TENSORS, "PIL")),
+    **{
+        f"nodes/host/{name}_plot.py": Rule(("evaluate",), (*TENSORS, "PIL"))
+        for name in ("waterfall", "latency")
+    },
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
     "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless/latency_plot.py": Rule(("evaluate",), ("matplotlib",)),

@@ -34,6 +34,7 @@ IDS = {
     "FewStepGoldenPictures",
     "FewStepEvaluate",
     "FewStepLedger",
+    "FewStepBenchmark",
     "FewStepDemoModel",
 }
 # inputs whose choices are the user's files, or more than a page can list
