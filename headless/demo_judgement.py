@@ -31,6 +31,8 @@ from ..evaluate.verdict import LESS
 
 # of a feature: one that is always the same in few pictures, such as specks, must not blow up
 LEAST_SPREAD = 0.05
+# standard deviations; farther is broken, however far, and a few of those would be all of a distance
+FARTHEST = 5.0
 
 
 class Judged(NamedTuple):
@@ -99,4 +101,5 @@ def worst_rows(reference: Judged, other: Judged, count: int) -> list[int]:
 def _described(judged, reference):
     middle = reference.features.mean(axis=0)
     spread = np.maximum(reference.features.std(axis=0), LEAST_SPREAD)
-    return Described(torch.from_numpy((judged.features - middle) / spread), judged.prompts)
+    apart = np.clip((judged.features - middle) / spread, -FARTHEST, FARTHEST)
+    return Described(torch.from_numpy(apart), judged.prompts)

@@ -1,6 +1,7 @@
 """Quality against network passes, each figure with its interval, as an SVG drawing."""
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 from matplotlib import rc_context
@@ -10,6 +11,8 @@ from ..evaluate.table import Row
 
 # figures that are drawn where they were measured, and what is best
 DRAWN = {"accuracy": None, "diversity": 1.0}
+# by which factor of passes points are moved that would lie on one another
+APART = 1.12
 # equal drawings are equal files
 SETTINGS = {"svg.hashsalt": "fewstep", "svg.fonttype": "none", "font.family": "sans-serif"}
 
@@ -19,11 +22,11 @@ def plot(rows: Sequence[Row]) -> str:
     known = [{figure.name: figure.estimate for figure in row.figures} for row in rows]
     names = [name for name in DRAWN if any(name in figures for figures in known)]
     with rc_context(SETTINGS):
-        drawing = Figure(figsize=(5.5 * len(names), 4.2), layout="constrained")
-        for axes, name in zip(
-            drawing.subplots(1, len(names), squeeze=False)[0], names, strict=True
-        ):
+        drawing = Figure(figsize=(5 * len(names) + 2, 4.2), layout="constrained")
+        several = drawing.subplots(1, len(names), squeeze=False)[0]
+        for axes, name in zip(several, names, strict=True):
             _draw(axes, name, rows, known)
+        drawing.legend(*several[0].get_legend_handles_labels(), loc="outside right upper")
         file = io.StringIO()
         drawing.savefig(file, format="svg", metadata={"Date": None})
     # without its XML declaration, as HTML takes it
@@ -31,6 +34,7 @@ def plot(rows: Sequence[Row]) -> str:
 
 
 def _draw(axes, name, rows, known):
+    beside = Counter()
     for k, (row, figures) in enumerate(zip(rows, known, strict=True)):
         estimate = figures.get(name)
         if estimate is None:
@@ -39,15 +43,17 @@ def _draw(axes, name, rows, known):
         limits = value if estimate.low is None else estimate.low, estimate.high or value
         # a bias that was taken off may have moved the limits past the value
         spread = [[max(value - limits[0], 0.0)], [max(limits[1] - value, 0.0)]]
-        axes.errorbar([row.passes], [value], yerr=spread, fmt=f"oC{k}", capsize=3, markersize=5)
-        axes.annotate(row.name, (row.passes, value), (5, 5), textcoords="offset points", fontsize=8)
+        # those of as many passes stand beside each other
+        place = row.passes * APART ** beside[row.passes]
+        beside[row.passes] += 1
+        axes.errorbar([place], [value], yerr=spread, fmt=f"oC{k}", capsize=3, label=row.name)
     if DRAWN[name] is not None:
         axes.axhline(DRAWN[name], color="gray", linewidth=0.8, linestyle=":")
     axes.set_xscale("log", base=2)
     ticks = sorted({row.passes for row in rows})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.margins(x=0.2, y=0.15)
+    axes.margins(x=0.1, y=0.1)
     axes.set_xlabel("network passes of a picture")
     axes.set_ylabel(name)
     axes.grid(alpha=0.25)
