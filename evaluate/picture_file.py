@@ -24,7 +24,7 @@ def to_png(picture: np.ndarray, provenance: dict) -> bytes:
     # ASCII, since a PNG's plain text chunk is Latin 1
     told.add_text(KEY, json.dumps(provenance))
     file = io.BytesIO()
-    Image.fromarray(picture, "RGB").save(file, "PNG", pnginfo=told)
+    Image.fromarray(picture).save(file, "PNG", pnginfo=told)
     return file.getvalue()
 
 

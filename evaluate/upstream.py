@@ -22,26 +22,28 @@ def upstream(graph: Mapping[str, Any] | None, node: str | None) -> dict[str, Any
         by way: the class of the node there and, behind a colon, which of its outputs; or the value
         of a setting. Of a node that was told already, by which way.
     """
-    settings = (graph or {}).get(str(node), {}).get("inputs", {})
-    waiting = deque((name, value) for name, value in sorted(settings.items()) if _is_link(value))
+    graph = graph or {}
+    settings = sorted(graph.get(str(node), {}).get("inputs", {}).items())
+    waiting = deque((name, value) for name, value in settings if _is_link(value, graph))
     told, ways = {}, {}
     while waiting and len(told) < MOST:
         way, value = waiting.popleft()
-        if not _is_link(value):
+        if not _is_link(value, graph):
             told[way] = value
             continue
-        number, output = str(value[0]), value[1]
+        number, output = value
         if number in ways:
             told[way] = f"as {ways[number]}: {output}"
             continue
         ways[number] = way
-        of = graph.get(number, {})
+        of = graph[number]
         told[way] = f"{of.get('class_type', '?')}: {output}"
         inputs = sorted(of.get("inputs", {}).items())
         waiting.extend((f"{way}.{name}", inside) for name, inside in inputs)
     return told
 
 
-def _is_link(value):
+def _is_link(value, graph):
     """Whether an input is connected: [number of a node, number of its output]."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+    is_pair = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+    return is_pair and value[0] in graph

@@ -46,6 +46,12 @@ def test_a_setting_a_node_or_an_output_that_differs_is_told():
         assert upstream({**GRAPH, **changed}, "5") != found
 
 
+def test_two_numbers_in_a_list_are_a_setting_and_no_link():
+    of = {"class_type": "A", "inputs": {"size": [3, 4], "gone": ["9", 0]}}
+    graph = {"1": of, "2": {"class_type": "B", "inputs": {"a": ["1", 0]}}}
+    assert upstream(graph, "2") == {"a": "A: 0", "a.gone": ["9", 0], "a.size": [3, 4]}
+
+
 def test_without_a_graph_nothing_is_told():
     assert upstream(None, None) == upstream(None, "5") == upstream(GRAPH, "77") == {}
 
