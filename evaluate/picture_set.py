@@ -19,7 +19,7 @@ class PictureSet:
 
     Args:
         folder: made where it is not there; belongs to this set alone.
-        request: what the pictures are made of, as JSON; a set of another request is refused.
+        request: what the pictures are made of, as JSON; pictures of another request are refused.
         count: pictures of the whole set.
 
     Raises:
@@ -35,11 +35,13 @@ class PictureSet:
         found = _manifest(self.folder)
         if found is None:
             _check_empty(self.folder)
+        # a set that was refused or cut off before its first picture holds nobody up
+        elif found != manifest and any(self.folder.glob("*.png")):
+            raise ValueError(_other(self.folder, found, manifest))
+        if found != manifest:
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(manifest, indent=1, ensure_ascii=False)
             write_whole(self.folder / MANIFEST, text.encode())
-        elif found != manifest:
-            raise ValueError(_other(self.folder, found, manifest))
 
     @classmethod
     def opened(cls, folder: Path) -> "PictureSet":

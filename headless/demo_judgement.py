@@ -49,12 +49,11 @@ class Judged(NamedTuple):
     prompts: tuple[int, ...]
 
 
-def judge(pictures: PictureSet, golden_set: Sequence[Golden], on_judged=lambda: None) -> Judged:
+def judge(pictures: PictureSet, golden_set: Sequence[Golden]) -> Judged:
     """Read every picture of a whole set.
 
     Args:
         golden_set: of captions of the demo world.
-        on_judged: called after each picture.
 
     Raises:
         ValueError: a picture is missing or cannot be read; a prompt is no caption of the world.
@@ -66,7 +65,6 @@ def judge(pictures: PictureSet, golden_set: Sequence[Golden], on_judged=lambda: 
         seen = read_picture(picture)
         found.append(features(picture, seen))
         right.append(satisfies(seen, demand))
-        on_judged()
     return Judged(np.stack(found), np.array(right), tuple(prompt_numbers(golden_set)))
 
 

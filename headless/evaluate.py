@@ -44,11 +44,10 @@ BAR = (
 def main(argv: list[str]) -> int:
     """Evaluate; 0 when the results are written, 2 when it cannot, 130 when it was interrupted."""
     transformers.utils.logging.disable_progress_bar()
-    names = [one.name for one in demo_contenders()]
-    wanted = parse(argv, names)
-    if wanted.threads:
-        torch.set_num_threads(wanted.threads)
     try:
+        wanted = parse(argv, [one.name for one in demo_contenders()])
+        if wanted.threads:
+            torch.set_num_threads(wanted.threads)
         run(wanted)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -40,9 +40,9 @@ def _draw(axes, name, rows, known):
         if estimate is None:
             continue
         value = estimate.value
-        limits = value if estimate.low is None else estimate.low, estimate.high or value
+        low, high = (value if limit is None else limit for limit in estimate[1:3])
         # a bias that was taken off may have moved the limits past the value
-        spread = [[max(value - limits[0], 0.0)], [max(limits[1] - value, 0.0)]]
+        spread = [[max(value - low, 0.0)], [max(high - value, 0.0)]]
         # those of as many passes stand beside each other
         place = row.passes * APART ** beside[row.passes]
         beside[row.passes] += 1

@@ -25,7 +25,7 @@ def write_student(
     rank: int | None = None,
     energy: float | None = None,
     overwrite=False,
-) -> str | None:
+) -> str:
     """Save a LoRA with what it needs, under names that every loader of such networks reads.
 
     Args:
@@ -35,7 +35,7 @@ def write_student(
             the LoRA is as it is.
 
     Returns:
-        what is kept of one that is made smaller, in words.
+        what is kept of one that is made smaller, in words; "" of one that is not.
 
     Raises:
         ValueError: the file is there already and overwrite is off, or a number is NaN or infinite.
@@ -43,11 +43,12 @@ def write_student(
     """
     # its alphas are its ranks, which is what a file without alphas means
     layers = joined([lora]).layers(family.component)
-    said = None
+    said = []
     for smaller in ({"rank": rank}, {"energy": energy}):
         if None not in smaller.values():
             resized = resize(layers, **smaller)
-            layers, said = resized.layers, resized.said
+            layers = resized.layers
+            said.append(resized.said)
     names = {family.component: list(lora.paths)}
     tensors, metadata = write_layers(layers, family.dialect, names)
     entry = describe(recipe, teacher=teacher)
@@ -58,7 +59,7 @@ def write_student(
         file_metadata(entry, layers_of(tensors).values(), metadata),
         overwrite=overwrite,
     )
-    return said
+    return "; ".join(said)
 
 
 def read_student(path: Path, network) -> Lora:

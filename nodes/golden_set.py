@@ -46,7 +46,7 @@ def golden_set_of(
     else:
         rows = read_golden_set(files.input_path(file)) if source == FILE else shipped(source)
     rows = _tagged(rows, tag.strip())
-    if count > len(rows):
+    if not 0 <= count <= len(rows):
         raise ValueError(
             f"count is {count}, and there are {len(rows)} rows. Choose 1 to {len(rows)}, or 0 for "
             "all."

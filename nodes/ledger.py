@@ -6,7 +6,7 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..evaluate.figures import Figure
-from ..evaluate.ledger import HIGHER_IS_BETTER, Entry, append, read
+from ..evaluate.ledger import Entry, append, read
 from ..evaluate.waterfall import Waterfall, notes, summary, waterfall
 from .evaluation_sockets import FOLDER, FiguresSocket, Measured
 from .host import files, texts
@@ -51,7 +51,7 @@ def told(path: Path, metric: str, tolerance: float, total_tolerance: float) -> W
         ValueError: there is no such ledger, or fewer than two steps, or the metric was not
             measured throughout.
     """
-    check_choice("metric", metric, HIGHER_IS_BETTER)
+    check_choice("metric", metric, METRICS)
     limits = {"step_tolerance": tolerance, "total_tolerance": total_tolerance}
     return waterfall(read(path), metric, **limits)
 

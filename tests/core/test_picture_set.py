@@ -111,6 +111,13 @@ def test_a_set_of_something_else_is_refused(tmp_path, request_, count, message):
     assert contents(tmp_path / "set") == before
 
 
+def test_a_set_without_a_picture_yet_may_become_another(tmp_path):
+    PictureSet(tmp_path / "set", REQUEST, 2)
+    changed = PictureSet(tmp_path / "set", {**REQUEST, "steps": 8}, 3)
+    assert changed.missing() == [0, 1, 2]
+    assert PictureSet.opened(tmp_path / "set").request["steps"] == 8
+
+
 def test_a_folder_with_other_files_is_refused_and_kept(tmp_path):
     (tmp_path / "mine.png").write_bytes(b"mine")
     with pytest.raises(ValueError, match="holds 1 other files, such as mine.png. Choose a folder"):

@@ -128,7 +128,9 @@ def test_a_file_keeps_a_share_of_each_layer_with_as_low_a_rank_as_does_it(tmp_pa
     ranks = {len(small.down[k]) for path, k in small.paths.items() if lora.paths[path] % 2 == 0}
     assert ranks == {1} and max(map(len, small.down)) == 2
     both = {"rank": 1, "energy": 0.9999, "overwrite": True}
-    write_student(path, lora, family_of(network.model), recipe(), "my model", **both)
+    said = write_student(path, lora, family_of(network.model), recipe(), "my model", **both)
+    # of each of the two
+    assert said.count("; ") == 1 and said.count("rank") >= 2, said
     assert {len(down) for down in read_student(path, network).down} == {1}
 
 

@@ -81,7 +81,7 @@ def test_a_picture_shows_a_bar_for_each_step_in_the_colour_of_its_cost(ledger):
     [
         ({}, "my.model.jsonl is no file"),
         ({"name": "../mine"}, "name is '../mine'; allowed are letters"),
-        ({"metric": "beauty"}, "metric is 'beauty'; allowed is one of accuracy, CLIP score"),
+        ({"metric": "beauty"}, "metric is 'beauty'; allowed is one of SSIM, CLIP score, diversity"),
         ({"metric": "CLIP score", "figures": 0.9}, "measured without it: teacher, student"),
         ({"step": "a\nb", "figures": 0.9}, "name is 'a.nb'; allowed is a text on one line"),
     ],
