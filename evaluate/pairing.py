@@ -7,7 +7,7 @@ swapped: who then votes otherwise could not tell the pictures apart, or votes fo
 
 import random
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from operator import attrgetter
 from types import MappingProxyType
@@ -85,21 +85,30 @@ def check_name(what: str, name: str) -> None:
         )
 
 
-def check_study(study: Study) -> None:
-    """Refuse what cannot be compared.
+def check_contenders(contenders: Sequence[str]) -> None:
+    """Refuse contenders that cannot be compared.
 
     Raises:
-        ValueError: there are fewer than 2 contenders, or no prompts; a contender is there twice; a
-            name is none; repeats lies outside 0 to 1.
+        ValueError: there are fewer than 2, one is there twice, or has no name.
     """
-    contenders = study.contenders
-    for what, name in (("id", study.id), *(("a contender", name) for name in contenders)):
-        check_name(what, name)
+    for name in contenders:
+        check_name("a contender", name)
     if len(contenders) < 2:
         raise ValueError(f"contenders are {list(contenders)}; a comparison needs 2 or more.")
     twice = next((name for i, name in enumerate(contenders) if name in contenders[:i]), None)
     if twice is not None:
         raise ValueError(f"contenders have {twice!r} twice; give each once.")
+
+
+def check_study(study: Study) -> None:
+    """Refuse what cannot be compared.
+
+    Raises:
+        ValueError: as of `check_contenders`; there are no prompts; the id is no name; repeats lies
+            outside 0 to 1.
+    """
+    check_name("id", study.id)
+    check_contenders(study.contenders)
     if not study.prompts:
         raise ValueError("there are no prompts; a comparison needs one or more.")
     if not 0.0 <= study.repeats <= 1.0:

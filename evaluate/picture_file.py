@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +29,51 @@ def to_png(picture: np.ndarray, provenance: dict) -> bytes:
     return file.getvalue()
 
 
+def bare_png(picture: np.ndarray) -> bytes:
+    """A PNG file of pixels alone, packed in a hurry.
+
+    Args:
+        picture: [H, W, 3] uint8.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def read_provenance(path: Path) -> tuple[tuple[int, int], dict]:
+    """Width and height of a picture, and what it was made of, from the start of its file.
+
+    Raises:
+        ValueError: the file is no picture that can be read.
+    """
+    from PIL import Image
+
+    with _as_sentences(path), Image.open(path) as image:
+        return image.size, json.loads(image.info.get(KEY, "{}"))
+
+
 def read_picture(path: Path) -> tuple[np.ndarray, dict]:
     """A picture, [H, W, 3] uint8, and what it was made of; {} where it does not say.
 
     Raises:
         ValueError: the file is no picture that can be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
+
+    with _as_sentences(path), Image.open(path) as image:
+        picture = np.asarray(image.convert("RGB"))
+        told = getattr(image, "text", {}).get(KEY, "{}")
+        return picture, json.loads(told)
+
+
+@contextmanager
+def _as_sentences(path):
+    from PIL.Image import DecompressionBombError
 
     try:
-        with Image.open(path) as image:
-            picture = np.asarray(image.convert("RGB"))
-            told = getattr(image, "text", {}).get(KEY, "{}")
-            return picture, json.loads(told)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        yield
+    # UnidentifiedImageError is an OSError
+    except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as a picture: {error}. Make it anew.") from error

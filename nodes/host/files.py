@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 
+from ...diffusion.plain_name import check_plain
 from ...recipes.hashes import sha256_of
 
 # a name that is in several folders means the first
 NETWORKS = ("diffusion_models", "checkpoints")
 LORAS = ("loras",)
 ALL = (*LORAS, *NETWORKS)
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 
 
 def names(folders: tuple[str, ...]) -> list[str]:
@@ -93,8 +92,13 @@ def run_folder(kind: str, name: str) -> Path:
     Raises:
         ValueError: the name is empty or no plain name.
     """
-    _check_plain(name)
-    return Path(folder_paths.get_output_directory()) / "fewstep" / kind / name
+    check_plain(name)
+    return fewstep_folder() / kind / name
+
+
+def fewstep_folder() -> Path:
+    """FewStep's folder in ComfyUI's output folder."""
+    return Path(folder_paths.get_output_directory()) / "fewstep"
 
 
 def loras_folder() -> Path:
@@ -108,7 +112,7 @@ def free_path(folder: Path, name: str, ending: str) -> Path:
     Raises:
         ValueError: the name is empty or no plain name.
     """
-    _check_plain(name)
+    check_plain(name)
     names = (f"{name}{ending}", *(f"{name}_{n}{ending}" for n in range(2, 10000)))
     return next(folder / one for one in names if not _is_listed(folder, one))
 
@@ -116,14 +120,6 @@ def free_path(folder: Path, name: str, ending: str) -> Path:
 def _is_listed(folder, name):
     # what is called so in another folder for LoRAs would be loaded instead
     return (folder / name).exists() or folder_paths.get_full_path("loras", name) is not None
-
-
-def _check_plain(name):
-    if not PLAIN_NAME.fullmatch(name):
-        raise ValueError(
-            f"name is {name!r}; allowed are letters, digits, blanks, '.', '_' and '-', the first a "
-            "letter or digit. It becomes a file or folder."
-        )
 
 
 def hashed(path: Path) -> str:
