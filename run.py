@@ -31,6 +31,7 @@ usage: python run.py [command]
   distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
   evaluate              measure the demo model's students beside their teacher: accuracy, distances
                         and diversity, each with the interval that chance leaves
+  pairs [FOLDER]        serve a page on which people compare the pictures of an evaluation, blind
   bench                 time one picture of the demo model and of each student, by turns
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
@@ -112,6 +113,10 @@ def bench(arguments):
     return in_environment("bench", arguments, "headless", "evaluate")
 
 
+def pairs(arguments):
+    return in_environment("pairs", arguments, "headless", "evaluate")
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -130,6 +135,7 @@ COMMANDS = {
     "bake": bake,
     "distill": distill,
     "evaluate": evaluate,
+    "pairs": pairs,
     "bench": bench,
     "train-demo": train_demo,
     "train-demo-students": train_demo_students,
@@ -142,6 +148,7 @@ MODULES = {
     "bake": "headless.bake",
     "distill": "headless.distill",
     "evaluate": "headless.evaluate",
+    "pairs": "headless.pairs",
     "bench": "headless.bench",
     "train-demo": "demo.train",
     "train-demo-students": "demo.students",

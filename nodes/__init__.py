@@ -17,6 +17,7 @@ from .golden_pictures import FewStepGoldenPictures
 from .golden_set import FewStepGoldenSet
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
+from .host.pairs import serve_pairs
 from .join_data import FewStepJoinData
 from .ledger import FewStepLedger
 from .loaders import FewStepLoraLoader, FewStepModelLoader
@@ -66,12 +67,11 @@ NODES = [
 class FewStepExtension(ComfyExtension):
     """Hands over the nodes this ComfyUI accepts; one bad schema does not cost the rest."""
 
-    @override
-    async def on_load(self) -> None:
-        dropdowns.add_if_wanted()
-
+    # not on_load, which ComfyUI 0.3.64 does not call
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        dropdowns.add_if_wanted()
+        serve_pairs()
         return sound(NODES)
 
 

@@ -33,3 +33,14 @@ def test_run_button_runs_a_graph_and_its_picture_appears(page, server):
     )
     frontend.press_run(page)
     assert "/view?" in frontend.wait_for_pictures(page)[0]
+
+
+def test_a_command_in_the_menu_opens_the_page_of_blind_comparisons(page, server):
+    frontend.open_frontend(page, server)
+    with page.expect_popup() as opened:
+        page.evaluate(
+            "() => window.app.extensionManager.command.execute('FewStep.ComparePictures')"
+        )
+    opened.value.get_by_role("heading", name="Blind comparison").wait_for()
+    assert "/fewstep/pairs" in opened.value.url
+    assert page.trouble == []

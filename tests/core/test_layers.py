@@ -40,6 +40,7 @@ RULES = {
         for folder in ("samplers", "lora", "guidance", "cache", "evaluate")
     },
     "evaluate/picture_file.py": Rule((), ("numpy", "PIL")),
+    "evaluate/pairs_routes.py": Rule((), ("aiohttp",)),
     # `run.py identify` runs on a bare Python, so these need nothing but the standard library
     "lora/header.py": Rule(),
     "lora/dialects.py": Rule(),
@@ -55,6 +56,7 @@ RULES = {
         for name in ("waterfall", "latency")
     },
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
+    "headless/pairs.py": Rule(("evaluate",), ("aiohttp",)),
     "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless/latency_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),

@@ -185,7 +185,7 @@ def settings(host, tmp_path, monkeypatch):
 def load():
     from fewstep.nodes import FewStepExtension
 
-    asyncio.run(FewStepExtension().on_load())
+    asyncio.run(FewStepExtension().get_node_list())
 
 
 def offered(core):

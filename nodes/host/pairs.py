@@ -1,0 +1,18 @@
+"""The page of blind comparisons on ComfyUI's own server."""
+
+import sys
+
+from ...evaluate.pairs_routes import pairs_routes
+from .files import fewstep_folder
+
+
+def serve_pairs() -> None:
+    """Add the page's routes; nothing where ComfyUI serves nobody, as in a script.
+
+    To be called while packs are loaded; later routes are not heard.
+    """
+    instance = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    if instance is None:
+        return
+    for route in pairs_routes(fewstep_folder):
+        instance.routes.route(route.method, route.path)(route.handler)
