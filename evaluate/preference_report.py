@@ -92,7 +92,7 @@ def sentences(found: Outcome) -> list[str]:
     if found.self_agreement is not None:
         same = found.self_agreement
         told.append(
-            f"Shown again with their sides swapped, {same.value:.0%} of the pairs got the same "
+            f"Shown again with their sides swapped, {_percent(same.value)} of the pairs got the same "
             "answer; what is far below 100 % is guessing."
         )
     if found.agreement is not None:
@@ -160,9 +160,9 @@ def _sentence(duel):
     better, worse, rate = duel.a, duel.b, duel.rate
     if rate.value < 0.5:
         better, worse, rate = worse, better, _reversed(rate)
-    share = f"{rate.value:.0%} of the votes"
+    share = f"{_percent(rate.value)} of the votes"
     if rate.low is not None:
-        share += f" ({rate.low:.0%} to {rate.high:.0%})"
+        share += f" ({_percent(rate.low)} to {_percent(rate.high)})"
     more, fewer = sorted((duel.won.won, duel.won.lost), reverse=True)
     told = f"{share}, {more} prompts against {fewer}; p = {duel.p:.2g} by the sign test."
     if duel.p < SIGNIFICANT:
@@ -174,3 +174,7 @@ def _reversed(rate):
     if rate.low is None:
         return rate._replace(value=1 - rate.value)
     return rate._replace(value=1 - rate.value, low=1 - rate.high, high=1 - rate.low)
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %"

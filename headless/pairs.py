@@ -8,7 +8,6 @@ from aiohttp import web
 
 from ..evaluate.comparison_folder import PICTURES, offered
 from ..evaluate.pairs_routes import ROOT, pairs_routes
-from .demo import say
 from .options import within
 
 PORT = 8189
@@ -49,9 +48,9 @@ def serve(folder: Path, host: str, port: int) -> None:
     """
     app = web.Application()
     app.add_routes(pairs_routes(lambda: folder))
-    say(f"Compare pictures at  http://{host}:{port}{ROOT}\nCtrl-C ends it; no vote is lost.")
+    print(f"Compare pictures at  http://{host}:{port}{ROOT}\nCtrl-C ends it; no vote is lost.")
     if host != HERE:
-        say("Everybody who reaches this address can see the pictures and vote.")
+        print("Everybody who reaches this address can see the pictures and vote.")
     web.run_app(app, host=host, port=port, print=None, access_log=None)
 
 

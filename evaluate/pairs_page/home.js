@@ -11,11 +11,10 @@ export function raterName() {
   return localStorage.getItem(NAME) ?? "";
 }
 
-/** Show all comparisons in view, and a form for a new one. */
-export async function showHome(view) {
+/** All comparisons, and a form for a new one, as elements. */
+export async function home() {
   const [{ studies }, { sets }] = await Promise.all([ask("studies"), ask("sets")]);
-  view.className = "is-text";
-  view.replaceChildren(
+  return [
     element("h1", {}, "Blind comparison"),
     element("p", {}, "Two pictures of one prompt and one noise, side by side, without a word of whose they are. " +
       "Say which is better. Every answer is kept at once; stop when you like, and go on later."),
@@ -24,7 +23,7 @@ export async function showHome(view) {
     studies.length ? element("ul", { class: "studies" }, ...studies.map(study)) : element("p", {}, "None yet."),
     element("h2", {}, "Begin another"),
     begin(sets),
-  );
+  ];
 }
 
 function rater() {

@@ -19,16 +19,21 @@ const GONE = "The server does not answer; nothing is lost. Waiting for it …";
 /** Show the pairs of a comparison in view. Returns how to stop. */
 export function rate(view, name, rater) {
   const pictures = new Map(); // by number, the next pair's too
-  const shown = parts(act);
+  const shown = parts(act, name);
   const zoom = zoomTogether(shown.frames);
   let pair = null;
   let isBusy = true;
+  let isSeen = false; // nobody votes on what is not on the screen
+  let isLeft = false;
 
   view.replaceChildren(shown.whole);
   view.className = "is-rating";
   document.addEventListener("keydown", onKey);
   next();
-  return () => document.removeEventListener("keydown", onKey);
+  return () => {
+    isLeft = true;
+    document.removeEventListener("keydown", onKey);
+  };
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -40,7 +45,7 @@ export function rate(view, name, rater) {
   }
 
   async function act(choice) {
-    if (isBusy || !(pair || choice === "undo")) return;
+    if (isBusy || !mayBe(choice)) return;
     setBusy(true);
     let trouble = "";
     let state = null;
@@ -50,6 +55,10 @@ export function rate(view, name, rater) {
       if (!(error instanceof Unreachable)) trouble = error.message;
     }
     await next(state, trouble);
+  }
+
+  function mayBe(choice) {
+    return choice === "undo" || (pair && (isSeen || choice === "skip"));
   }
 
   // given once, whatever happens to the server in between
@@ -67,17 +76,21 @@ export function rate(view, name, rater) {
     }
   }
 
-  async function current() {
-    return askUntilAnswered(ofStudy(name, "next"), { rater }, () => tell(GONE));
+  function current() {
+    return askUntilAnswered(ofStudy(name, "next"), { rater }, () => say(GONE));
+  }
+
+  function say(trouble) {
+    if (!isLeft) tell(trouble);
   }
 
   async function next(state = null, trouble = "") {
     setBusy(true);
     try {
       await show(state ?? (await current()));
-      tell(trouble);
+      say(trouble);
     } catch (error) {
-      tell(error.message);
+      say(error.message);
     }
     setBusy(false);
   }
@@ -96,10 +109,12 @@ export function rate(view, name, rater) {
   }
 
   async function showPictures(number) {
+    isSeen = false;
     for (const frame of shown.frames) frame.replaceChildren();
     for (const other of pictures.keys()) if (other !== number) pictures.delete(other);
     const images = await load(number);
     shown.frames.forEach((frame, k) => frame.replaceChildren(images[k]));
+    isSeen = true;
   }
 
   async function load(number) {
@@ -126,7 +141,7 @@ export function rate(view, name, rater) {
 
   function setBusy(is) {
     isBusy = is;
-    for (const button of shown.buttons) button.disabled = is || (!pair && button.name !== "undo");
+    for (const button of shown.buttons) button.disabled = is || !mayBe(button.name);
   }
 }
 
@@ -135,7 +150,7 @@ function ending(state) {
   return "That was the last pair. Thank you.";
 }
 
-function parts(act) {
+function parts(act, name) {
   const button = (choice, label, key, ...more) =>
     element("button", { type: "button", name: choice, title: key, onclick: () => act(choice) }, label, ...more);
   const frames = SIDES.map((side) => element("div", { class: `frame ${side}` }));
@@ -155,7 +170,9 @@ function parts(act) {
     button("skip", "Skip", "S"),
     button("undo", "Undo", "U, or Backspace"),
   ];
-  const top = element("header", {}, element("a", { href: "#" }, "All comparisons"), progress, count);
+  const home = element("a", { href: "#" }, "All comparisons");
+  const results = element("a", { class: "results", href: `#results/${encodeURIComponent(name)}` }, "Results");
+  const top = element("header", {}, home, progress, count, results);
   const whole = element(
     "div",
     { class: "rating" },

@@ -4,28 +4,25 @@ import { element, tell } from "./elements.js";
 import { address, ask, ofStudy } from "./server.js";
 
 const KINDS = { human: "People", model: "Judge models" };
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
-/** Show the results of a comparison in view, or why they are hidden still. */
-export async function showResults(view, name) {
-  view.className = "is-text";
-  const back = element("p", {}, element("a", { href: "#" }, "All comparisons"));
-  const head = element("h1", {}, name);
+/** The results of a comparison, or why they are hidden still, as elements. */
+export async function results(name) {
+  const head = [element("p", {}, element("a", { href: "#" }, "All comparisons")), element("h1", {}, name)];
   try {
-    const found = await ask(ofStudy(name, "results"));
-    view.replaceChildren(back, head, ...parts(found, name));
+    return [...head, ...parts(await ask(ofStudy(name, "results")), name)];
   } catch (error) {
-    view.replaceChildren(back, head, element("p", { class: "said" }, error.message), closing(view, name));
+    return [...head, element("p", { class: "said" }, error.message), closing(name)];
   }
 }
 
-function closing(view, name) {
+function closing(name) {
   const sure = "Nobody can vote in this comparison any more. Close it?";
   const close = async () => {
     if (!confirm(sure)) return;
     try {
       await ask(ofStudy(name, "close"), {});
-      await showResults(view, name);
+      location.reload();
     } catch (error) {
       tell(error.message);
     }

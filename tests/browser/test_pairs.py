@@ -158,8 +158,8 @@ def test_the_result_is_the_raters_bias_within_its_interval(rated):
     prompts = [golden.prompt for golden in golden_set(PROMPTS)]
     mine = sum(map(prefers_brighter, prompts)) / PROMPTS
     assert low < BIAS < high and low < mine < high and 0.5 < low and high - low < 0.25
-    assert re.search(r"quagga is preferred to zebra: \d+% of the votes", told)
-    assert "100% of the pairs got the same answer" in told
+    assert re.search(r"quagga is preferred to zebra: \d+ % of the votes", told)
+    assert "100 % of the pairs got the same answer" in told
     with Votes(path) as votes:
         bright = [
             vote.score == (vote.a == "quagga") for vote in votes.votes() if not vote.is_repeat

@@ -36,20 +36,20 @@ def test_two_contenders_are_told_by_rate_prompts_and_sign_test():
 
 def test_what_is_likely_no_chance_is_called_better_and_what_may_be_chance_is_not():
     (clear, *_) = sentences(outcome(PAIR, cast(wins=16)))
-    assert clear.startswith("A is preferred to B: 80% of the votes (")
+    assert clear.startswith("A is preferred to B: 80 % of the votes (")
     assert clear.endswith("16 prompts against 4; p = 0.012 by the sign test.")
     (close, *_) = sentences(outcome(PAIR, cast(wins=12)))
-    assert close.startswith("Neither A nor B is shown to be better. A has 60% of the votes (")
+    assert close.startswith("Neither A nor B is shown to be better. A has 60 % of the votes (")
 
 
 def test_a_winner_that_is_second_in_the_study_is_named_first_with_its_own_limits():
     found = outcome(PAIR, cast(wins=4))
     rate = found.duels[0].rate
     (told, *_) = sentences(found)
-    limits = f"({1 - rate.high:.0%} to {1 - rate.low:.0%})"
-    assert told.startswith(f"B is preferred to A: 80% of the votes {limits}, 16 prompts against 4")
+    limits = f"({100 - 100 * rate.high:.0f} % to {100 - 100 * rate.low:.0f} %)"
+    assert told.startswith(f"B is preferred to A: 80 % of the votes {limits}, 16 prompts against 4")
     few = [vote(i, 0.0) for i in range(6)]
-    assert "B is preferred to A: 100% of the votes, 6 prompts" in sentences(outcome(PAIR, few))[0]
+    assert "B is preferred to A: 100 % of the votes, 6 prompts" in sentences(outcome(PAIR, few))[0]
 
 
 def test_a_tag_with_ten_prompts_has_a_rate_of_its_own():
@@ -77,7 +77,7 @@ def test_repeats_and_raters_are_told_of():
     found = outcome(PAIR, votes)
     told = " ".join(sentences(found))
     assert found.raters == {"ann": 24, "bob": 20}
-    assert "25% of the pairs got the same answer" in told
+    assert "25 % of the pairs got the same answer" in told
     assert "Raters agree with Krippendorff's alpha of 1.00" in told
     assert "have no interval" not in told
 
@@ -88,7 +88,7 @@ def test_no_votes_and_few_votes_say_so():
         "There are no votes yet, so neither is better."
     ]
     told = " ".join(sentences(outcome(PAIR, [vote(0, 1.0), vote(1, 0.0)])))
-    assert "A has 50% of the votes, 1 prompts against 1" in told and "have no interval" in told
+    assert "A has 50 % of the votes, 1 prompts against 1" in told and "have no interval" in told
 
 
 def test_votes_of_people_and_of_models_are_not_mixed():
