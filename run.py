@@ -32,6 +32,8 @@ usage: python run.py [command]
   evaluate              measure the demo model's students beside their teacher: accuracy, distances
                         and diversity, each with the interval that chance leaves
   pairs [FOLDER]        serve a page on which people compare the pictures of an evaluation, blind
+  judge FOLDER NAME --address URL --model MODEL
+                        let a model of your choice vote in such a comparison, apart from people
   bench                 time one picture of the demo model and of each student, by turns
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
@@ -117,6 +119,10 @@ def pairs(arguments):
     return in_environment("pairs", arguments, "headless", "evaluate")
 
 
+def judge(arguments):
+    return in_environment("judge", arguments, "headless", "evaluate")
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -136,6 +142,7 @@ COMMANDS = {
     "distill": distill,
     "evaluate": evaluate,
     "pairs": pairs,
+    "judge": judge,
     "bench": bench,
     "train-demo": train_demo,
     "train-demo-students": train_demo_students,
@@ -149,6 +156,7 @@ MODULES = {
     "distill": "headless.distill",
     "evaluate": "headless.evaluate",
     "pairs": "headless.pairs",
+    "judge": "headless.judge",
     "bench": "headless.bench",
     "train-demo": "demo.train",
     "train-demo-students": "demo.students",

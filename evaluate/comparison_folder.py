@@ -6,6 +6,7 @@ were made anew since are not taken for those that were voted on.
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -131,6 +132,17 @@ def check_pictures(folder: Path, name: str, study: Study) -> None:
             f"pictures of {name!r} were made anew since it was begun, so that votes on them would "
             "be of other pictures. Begin another comparison."
         )
+
+
+def largest_size(folder: Path, study: Study) -> tuple[int, int]:
+    """Width and height of the largest picture of a comparison.
+
+    Raises:
+        ValueError: a picture is not there, or cannot be read.
+    """
+    first = _set(folder, study.contenders[0])
+    sizes = {read_provenance(_inside(first.path(row)))[0] for row in range(first.count)}
+    return max(sizes, key=math.prod)
 
 
 def picture(folder: Path, pair: Pair, side: str) -> bytes:

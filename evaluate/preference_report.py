@@ -92,8 +92,8 @@ def sentences(found: Outcome) -> list[str]:
     if found.self_agreement is not None:
         same = found.self_agreement
         told.append(
-            f"Shown again with their sides swapped, {_percent(same.value)} of the pairs got the same "
-            "answer; what is far below 100 % is guessing."
+            f"Shown again with their sides swapped, {_percent(same.value)} of the pairs got the "
+            "same answer; what is far below 100 % is guessing."
         )
     if found.agreement is not None:
         told.append(
