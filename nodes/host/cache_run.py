@@ -13,7 +13,7 @@ from ...cache.reuse import Reuse, Tally
 from ...evaluate.compare import psnr, ssim
 from .cache_dit import DitBlocks, blocks_of
 from .cache_unet import UNetBlocks
-from .cache_whole import WholeStep
+from .cache_whole import WholeNetwork
 from .guidance_reuse import GuidanceReuse, GuidanceTally
 from .lists import name_of
 from .sampling import sampling_of
@@ -185,7 +185,7 @@ def _put_up(guider, settings):
 def _network(model, settings, reuse):
     network = model.model.diffusion_model
     if settings.policy.kind == WHOLE_STEP:
-        return WholeStep(reuse)
+        return WholeNetwork(reuse)
     front, back = settings.front_blocks or family_of(model).front, settings.back_blocks
     if type(network).__name__ == UNET:
         return UNetBlocks(network, min(max(front, back), len(network.input_blocks)), reuse)

@@ -2,38 +2,28 @@
 
 from comfy.patcher_extension import WrappersMP
 
-from ...cache.rate import Rate
+from ...cache.whole_step import WholeStep
 from .wrapping import wrap_run
 
-SLOPE = "slope"
 
-
-class WholeStep:
-    """The network of one sampling run.
-
-    What is reused is the slope (x - denoised) / sigma of the sampling path: the predicted noise of
-    eps models, the velocity of flow models.
-    """
+class WholeNetwork:
+    """The network of one sampling run."""
 
     can_skip = True
 
     def __init__(self, reuse):
-        self.reuse, self.rate = reuse, Rate()
+        self.reuse, self.step = reuse, WholeStep(reuse)
 
     def put_up(self, guider, key: str) -> None:
         """Work in the run that has just begun."""
         wrap_run(guider, WrappersMP.APPLY_MODEL, key, self._apply_model)
 
     def _apply_model(self, executor, x, t, concat, context, control, options, **conditions):
-        keys = self.reuse.keys(options["uuids"], x)
         sigma = t.reshape(-1, *[1] * (x.ndim - 1))
-        seen = executor.class_obj.model_sampling.calculate_input(sigma, x)
-        reuses = self.reuse.decide(keys, self.rate.change(keys, seen))
-        self.reuse.count(keys, reuses, 0 if reuses else 1, 1)
-        if reuses:
-            return x - sigma * self.reuse.recall(keys, SLOPE)
-        denoised = executor(x, t, concat, context, control, options, **conditions)
-        slope = (x - denoised) / sigma
-        self.reuse.keep(keys, **{SLOPE: slope})
-        self.rate.computed(keys, slope)
-        return denoised
+        return self.step.denoised(
+            lambda: executor(x, t, concat, context, control, options, **conditions),
+            x,
+            sigma,
+            seen=executor.class_obj.model_sampling.calculate_input(sigma, x),
+            conditions=options["uuids"],
+        )
