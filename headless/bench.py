@@ -3,34 +3,22 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
 import transformers
 from tqdm import tqdm
 
-from ..demo.weights import GUIDANCE
-from ..evaluate.golden_set import shipped
 from ..evaluate.latency import Latency, by_turns, device_of
 from ..evaluate.picture_set import write_whole
 from ..evaluate.table import aligned
-from ..samplers.noise import seeded_noise
-from .compare import LATENT, STUDENT, TEACHER, sample
 from .demo import machine, say, versions
+from .demo_ways import Make, Way, demo_ways
 from .latency_plot import plot
 from .options import add_out, add_threads, within
-from .pipeline import load_demo
-from .results import Method
-from .shipped_students import shipped_students
 
 RUNS, WARM_UP = 20, 2
 MOST_RUNS = 1000
-METHODS = (
-    *(Method(TEACHER, steps, GUIDANCE) for steps in (50, 25, 10)),
-    *(Method(STUDENT, steps, 1.0, "lcm", "lcm") for steps in (8, 4, 2)),
-)
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
 HEADER = "", "passes", "median ms", "95 % ms", "times as fast"
 
@@ -53,41 +41,28 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def loaders() -> dict[Method, Callable]:
-    """How the teacher, LCM-LoRA and every student of the UNet are loaded."""
-    found = {method: partial(load_demo, lora=method.model == STUDENT) for method in METHODS}
-    students = (one for one in shipped_students() if one.method.shift is None)
-    return found | {student.method: student.load for student in students}
-
-
 def timed(runs: int, only: list[str] | None) -> dict[str, Latency]:
-    """Of those that are asked for, or of all."""
-    known = {
-        method: load for method, load in loaders().items() if method.title in (only or names())
-    }
-    ways = {method.title: way(load(), method) for method, load in known.items()}
-    with (
-        torch.inference_mode(),
-        tqdm(total=len(ways) * (runs + WARM_UP), unit="run", disable=None) as bar,
-    ):
-        device = device_of(torch.device("cpu"))
-        return by_turns(ways, runs=runs, warm_up=WARM_UP, device=device, on_run=bar.update)
+    """Of those that are asked for, or of all usual ones; what the machine cannot do is left out."""
+    chosen = [way for way in demo_ways() if (way.name in only if only else way.is_usual)]
+    with torch.inference_mode():
+        makes = {way.name: make for way in chosen if (make := tried(way)) is not None}
+        total = len(makes) * (runs + WARM_UP)
+        with tqdm(total=total, unit="run", disable=None) as bar:
+            device = device_of(torch.device("cpu"))
+            return by_turns(makes, runs=runs, warm_up=WARM_UP, device=device, on_run=bar.update)
 
 
-def names() -> list[str]:
-    return [method.title for method in loaders()]
-
-
-def way(pipeline, method: Method):
-    """() -> passes; makes the latent of one picture, text encoding included, decoding not."""
-    golden, like = shipped("demo")[0], torch.empty(1, *LATENT)
-
-    def make():
-        noise, step_noise = (seeded_noise(like, [golden.seed + later]) for later in (0, 1))
-        denoise = pipeline.denoiser([golden.prompt], method.cfg_scale, method.guidance)
-        sample(denoise, method, noise(), step_noise)
-        return method.passes
-
+def tried(way: Way) -> Make | None:
+    """The way, loaded; None where the machine cannot go it, which is said."""
+    make = way.load()
+    if way.is_usual:
+        return make
+    try:
+        make()
+    # compilers and number formats fail in ways of their own
+    except Exception as error:
+        say(f"{way.name} is left out: {str(error).strip().splitlines()[0]}")
+        return None
     return make
 
 
@@ -112,6 +87,7 @@ def write(out: Path, found: dict[str, Latency]) -> None:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments; a wrong one ends the program with status 2 and says what is allowed."""
+    names = [way.name for way in demo_ways()]
     parser = argparse.ArgumentParser(
         prog="run.py bench",
         description="Time one picture of the demo model and of each of its students, by turns.",
@@ -126,9 +102,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=names(),
+        choices=names,
         metavar="WAY",
-        help="a way to time, more than once for several; default all: " + "; ".join(names()),
+        help="a way to time, more than once for several; default all but what is compiled or in "
+        "fp8, which takes minutes: " + "; ".join(names),
     )
     add_threads(parser)
     add_out(parser, "out/bench")

@@ -3,9 +3,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import torch
 
 from fewstep.evaluate.latency import Latency
-from fewstep.headless.bench import as_text, main, names
+from fewstep.headless.bench import as_text, main, tried
+from fewstep.headless.demo_ways import Way, demo_ways
 from fewstep.headless.latency_plot import plot
 
 FOUND = {
@@ -47,7 +49,9 @@ def test_ways_are_timed_and_what_was_found_is_written(tmp_path):
 
 
 def test_the_undistilled_model_stands_first_with_fewer_and_fewer_steps():
-    assert names()[:4] == [f"teacher, {n} steps" for n in (50, 25, 10)] + ["LCM-LoRA, 8 steps"]
+    assert [way.name for way in demo_ways()][:4] == [
+        f"teacher, {n} steps" for n in (50, 25, 10)
+    ] + ["LCM-LoRA, 8 steps"]
 
 
 def test_what_cannot_be_is_refused(tmp_path, capsys):
@@ -61,3 +65,41 @@ def test_what_cannot_be_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     assert main(["--out", str(tmp_path / "file")]) == 2
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_cache_leaves_steps_out_and_its_passes_are_those_that_ran(tmp_path):
+    arguments = ["--only", "teacher, 25 steps, cache", "--runs", "1", "--out", str(tmp_path)]
+    assert main(["--only", "teacher, 25 steps", *arguments]) == 0
+    ways = json.loads((tmp_path / "bench.json").read_text())["ways"]
+    plain, cached = (ways[name]["passes"] for name in ways)
+    assert plain == 50 and 10 < cached < 40 and cached % 2 == 0
+
+
+def test_what_takes_minutes_must_be_named_and_what_cannot_be_is_left_out_with_a_reason(capsys):
+    unusual = [way.name for way in demo_ways() if not way.is_usual]
+    assert unusual == [
+        f"{name}, {how}"
+        for how in ("compiled", "fp8 weights")
+        for name in ("teacher, 25 steps", "LCM-LoRA, 4 steps")
+    ]
+
+    def fails():
+        raise RuntimeError("No working C++ compiler found\nand a long trace")
+
+    assert tried(Way("compiled", lambda: fails, is_usual=False)) is None
+    assert capsys.readouterr().out == "compiled is left out: No working C++ compiler found\n"
+
+
+def test_fp8_weights_make_nearly_the_same_picture():
+    from fewstep.headless.pipeline import load_demo
+    from fewstep.headless.speed_ups import in_fp8
+
+    torch.manual_seed(0)
+    noise, found = torch.randn(1, 4, 16, 16), []
+    with torch.inference_mode():
+        for change in (lambda pipeline: pipeline, in_fp8):
+            found.append(change(load_demo()).denoiser(["a red circle"])(14 * noise, 14.0))
+    eps = [(14 * noise - denoised) / 14 for denoised in found]
+    apart = (eps[0] - eps[1]).norm() / eps[0].norm()
+    # of a mantissa of 3 bits, so it is not the same either
+    assert 1e-4 < apart < 0.05
