@@ -21,6 +21,8 @@ SEEDS_APART = 0x9E3779B9
 MOST_TAGS, LONGEST_TAG = 20, 40
 # pixels of a side
 SMALLEST, LARGEST, MULTIPLE = 64, 16384, 8
+# pixels; a scaled side is a multiple of it, which every kind of model takes
+SCALED_MULTIPLE = 32
 SIZE = re.compile(r"\s*(\d{1,6})\s*[x×]\s*(\d{1,6})\s*")
 
 
@@ -97,6 +99,61 @@ def with_seeds(golden_set: Sequence[Golden], count: int) -> list[Golden]:
         for golden in golden_set
         for k in range(count)
     ]
+
+
+class Size(NamedTuple):
+    """Of pictures whose row does not say, and what all sizes are multiplied by.
+
+    Attributes:
+        width, height: pixels; None where every row has to say.
+    """
+
+    width: int | None
+    height: int | None
+    scale: float = 1.0
+
+
+def chosen(golden_set: Sequence[Golden], *, tag: str, count: int, size: Size) -> list[Golden]:
+    """The first rows with a tag, a size in each.
+
+    Args:
+        tag: "" takes all.
+        count: 0 takes all.
+
+    Raises:
+        ValueError: no row has the tag, there are fewer than count, or a row has no size.
+    """
+    rows = _tagged(golden_set, tag)
+    if not 0 <= count <= len(rows):
+        raise ValueError(
+            f"count is {count}, and there are {len(rows)} rows. Choose 1 to {len(rows)}, or 0 for "
+            "all."
+        )
+    return [_sized(golden, size) for golden in rows[: count or None]]
+
+
+def _tagged(rows, tag):
+    found = [golden for golden in rows if not tag or tag in golden.tags]
+    if not found:
+        known = sorted({tag for golden in rows for tag in golden.tags})
+        raise ValueError(
+            f"tag is {tag!r}; allowed are those of the set: {', '.join(known) or 'it has none'}."
+        )
+    return found
+
+
+def _sized(golden, size):
+    sides = golden.width or size.width, golden.height or size.height
+    if None in sides:
+        raise ValueError(
+            f"width and height are missing, and {golden.prompt[:40]!r} has no size. Set both, or "
+            "write a size in every row."
+        )
+    if size.scale != 1.0:
+        multiples = (round(side * size.scale / SCALED_MULTIPLE) for side in sides)
+        sides = (max(1, multiple) * SCALED_MULTIPLE for multiple in multiples)
+    width, height = sides
+    return golden._replace(width=width, height=height)
 
 
 def prompt_numbers(golden_set: Sequence[Golden]) -> list[int]:

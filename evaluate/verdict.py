@@ -26,8 +26,7 @@ def verdict(row: Row) -> Verdict:
     A loss counts once its whole interval is one; without intervals nothing is shown, and nothing is
     as good.
     """
-    found = [_of_difference(figure) for figure in row.figures if figure.name.endswith(LESS)]
-    found += [_of_diversity(figure) for figure in row.figures if figure.name == "diversity"]
+    found = _judged(row)
     text = " ".join(one.text for one in found) or "Nothing was measured that makes a verdict."
     return Verdict(bool(found) and all(one.is_as_good for one in found), text)
 
@@ -39,6 +38,8 @@ def lead(rows: Sequence[Row]) -> str:
         rows: the reference first.
     """
     reference, *others = rows
+    if not any(map(_judged, others)):
+        return f"Nothing was measured that tells a loss against {reference.name}."
     good = [row for row in others if verdict(row).is_as_good]
     if not good:
         return f"Of {len(others)} none was shown to be as good as {reference.name}."
@@ -47,6 +48,12 @@ def lead(rows: Sequence[Row]) -> str:
         f"{best.name} takes {_passes(best.passes)} a picture instead of {reference.passes}; "
         f"{_count(best)} prompts show no loss against {reference.name}."
     )
+
+
+def _judged(row):
+    found = [_of_difference(figure) for figure in row.figures if figure.name.endswith(LESS)]
+    found += [_of_diversity(figure) for figure in row.figures if figure.name == "diversity"]
+    return found
 
 
 def _of_difference(figure):

@@ -1,41 +1,24 @@
 """A model's golden pictures beside those of the model that it shall equal, pair by pair."""
 
-import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from ..evaluate.clip_score import clip_score
+from ..evaluate import likeness
 from ..evaluate.compare import psnr, ssim
-from ..evaluate.figures import (
-    Described,
-    Figure,
-    cmmd,
-    diversity,
-    fid,
-    kid,
-    mean,
-    of_prompts,
-    vendi,
-)
+from ..evaluate.figures import Figure
 from ..evaluate.golden_set import Golden, fingerprint, prompt_numbers
+from ..evaluate.ledger_steps import Measured, changed
 from ..evaluate.picture_file import read_picture
 from ..evaluate.picture_set import PictureSet
-from ..evaluate.verdict import LESS
 from .evaluation_sockets import Pictures
 from .host import clip_features
 from .host.pictures import on_black
 from .host.progress import Progress
 
-# dB; equal pictures have no error to take the logarithm of
-MOST_PSNR = 100.0
 # of drawing prompts anew, so that a figure has one interval
 SEED = 0
-PAIRED = (
-    "PSNR and SSIM mean something only where a student keeps the teacher's picture of a seed; "
-    "students by lcm, tdm, dmd or adversarial make others by design."
-)
 
 
 class Compared(NamedTuple):
@@ -117,44 +100,34 @@ def figures(of: Compared, clip) -> tuple[list[Figure], list[Figure]]:
     Raises:
         ValueError: clip and clip_vision are of two models.
     """
-    prompts = tuple(prompt_numbers(of.golden_set))
-    by_prompt = lambda name, values: mean(name, of_prompts(values, prompts), seed=SEED)
-    decibel = by_prompt("PSNR (dB)", of.psnr.clamp_max(MOST_PSNR))
-    found = [decibel._replace(note=PAIRED), by_prompt("SSIM", of.ssim)]
-    # beside itself the reference is as like as can be
-    theirs = [by_prompt("SSIM", torch.ones_like(of.ssim))]
-    if not of.seen:
-        return found, theirs
-    sets = [Described(features, prompts) for features in of.seen]
-    found += [measure(*sets, seed=SEED) for measure in (kid, cmmd, fid)]
-    if len(set(prompts)) < len(prompts):
-        found += [measure(*sets, seed=SEED) for measure in (diversity, vendi)]
-        theirs.append(diversity(sets[0], sets[0], seed=SEED))
-    if clip is not None:
-        their_score, score = _scores(of, clip)
-        found.append(by_prompt("CLIP score", score))
-        found.append(by_prompt(f"CLIP score{LESS}", score - their_score))
-        theirs.append(by_prompt("CLIP score", their_score))
-    return found, theirs
+    found = likeness.Likeness(
+        prompts=prompt_numbers(of.golden_set),
+        psnr=of.psnr,
+        ssim=of.ssim,
+        seen=tuple(of.seen) or None,
+        words=_words(of, clip) if of.seen and clip is not None else None,
+    )
+    return likeness.figures(found, seed=SEED), likeness.of_reference(found, seed=SEED)
 
 
-def changed(reference: Pictures, pictures: Pictures) -> dict[str, Any]:
-    """Settings that are not the reference's, by the way to them; None where the set has none."""
-    theirs, ours = (PictureSet.opened(one.folder).request for one in (reference, pictures))
-    ways = [way for way in {**theirs, **ours} if theirs.get(way) != ours.get(way)]
-    as_scalar = lambda value: json.dumps(value) if isinstance(value, dict | list) else value
-    return {way: as_scalar(ours.get(way)) for way in ways}
+def measured(
+    reference: Pictures, pictures: Pictures, found: list[Figure], theirs: list[Figure]
+) -> Measured:
+    """What a ledger keeps of a set: its figures, the reference's own, and what was changed."""
+    requests = (PictureSet.opened(one.folder).request for one in (reference, pictures))
+    estimates = ({figure.name: figure.estimate for figure in some} for some in (found, theirs))
+    names = pictures.folder.name, reference.folder.name, fingerprint(pictures.golden_set)
+    return Measured(*names, changed(*requests), *estimates)
 
 
-def _scores(of, clip):
-    """[N] CLIP scores of both sets."""
+def _words(of, clip):
+    """[N, D] of the prompts, each text read once."""
     width = of.seen[0].shape[1]
     known = {
         text: clip_features.of_prompt(clip, text, width)
         for text in dict.fromkeys(golden.prompt for golden in of.golden_set)
     }
-    words = torch.stack([known[golden.prompt] for golden in of.golden_set])
-    return [clip_score(features, words) for features in of.seen]
+    return torch.stack([known[golden.prompt] for golden in of.golden_set])
 
 
 def worst_pairs(of: Compared, reference: Pictures, pictures: Pictures, count: int) -> torch.Tensor:

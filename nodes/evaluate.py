@@ -3,28 +3,27 @@
 from comfy_api.latest import io
 
 from ..evaluate.figures import Figure
-from ..evaluate.golden_set import fingerprint
 from ..evaluate.table import cell
-from .comparing import changed, check, compare, figures, worst_pairs
-from .evaluation_sockets import FOLDER, FiguresSocket, Measured, Pictures, PictureSetSocket
+from .comparing import check, compare, figures, measured, worst_pairs
+from .evaluation_sockets import FOLDER, FiguresSocket, Pictures, PictureSetSocket
 from .host import texts
 from .schema import schema
 from .sockets import report_output
 
 
-def report(reference: Pictures, pictures: Pictures, measured: list[Figure]) -> str:
+def report(reference: Pictures, pictures: Pictures, found: list[Figure]) -> str:
     """Each figure with its interval, and what must be known to read it."""
     prompts = len({golden.prompt for golden in pictures.golden_set})
     lines = [
         f"{pictures.folder.name} beside {reference.folder.name}: {len(pictures.golden_set)} "
         f"pictures of {prompts} prompts",
-        *(f"{figure.name}: {cell(figure)}" for figure in measured),
+        *(f"{figure.name}: {cell(figure)}" for figure in found),
     ]
-    if any(figure.estimate.low is None for figure in measured):
+    if any(figure.estimate.low is None for figure in found):
         lines.append("Fewer than 10 prompts are too few for intervals.")
     else:
         lines.append("In brackets what chance leaves: 95 % intervals, by drawing prompts anew.")
-    lines += [figure.note for figure in measured if figure.note]
+    lines += [figure.note for figure in found if figure.note]
     return "\n".join(lines) + "\n"
 
 
@@ -61,10 +60,8 @@ class FewStepEvaluate(io.ComfyNode):
         found, theirs = figures(compared, clip)
         text = report(reference, pictures, found)
         texts.show(cls, text)
-        names = pictures.folder.name, reference.folder.name, fingerprint(pictures.golden_set)
-        measured = Measured(*names, changed(reference, pictures), found, theirs)
         shown = worst_pairs(compared, reference, pictures, worst)
-        return io.NodeOutput(text, shown, measured)
+        return io.NodeOutput(text, shown, measured(reference, pictures, found, theirs))
 
 
 def _inputs():

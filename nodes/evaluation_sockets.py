@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from comfy_api.latest import io
 
-from ..evaluate.figures import Figure
 from ..evaluate.golden_set import Golden
 
 GoldenSetSocket = io.Custom("FEWSTEP_GOLDEN_SET")
@@ -20,21 +19,3 @@ class Pictures(NamedTuple):
 
     folder: Path
     golden_set: tuple[Golden, ...]
-
-
-class Measured(NamedTuple):
-    """What one set of pictures came to beside another.
-
-    Attributes:
-        name, reference: of both sets.
-        golden_set: its fingerprint.
-        change: settings of the set that are not the reference's, by the way to them.
-        figures: of the set; of_reference: those that the reference has alone.
-    """
-
-    name: str
-    reference: str
-    golden_set: str
-    change: dict[str, str | int | float | bool | None]
-    figures: list[Figure]
-    of_reference: list[Figure]

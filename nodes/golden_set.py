@@ -1,13 +1,14 @@
 """The node that gives the golden set on which models are compared."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from comfy_api.latest import io
 
 from ..evaluate.golden_set import (
     SHIPPED,
     Golden,
+    Size,
+    chosen,
     of_text,
     read_golden_set,
     shipped,
@@ -19,16 +20,6 @@ from .schema import check_choice, schema
 from .sockets import prompt_inputs, report_output
 
 SOURCES = *SHIPPED, TEXT, FILE = *SHIPPED, "text", "file"
-# pixels; a scaled side is a multiple of it, which every kind of model takes
-MULTIPLE = 32
-
-
-class Size(NamedTuple):
-    """Of pictures whose row does not say, and what all sizes are multiplied by."""
-
-    width: int
-    height: int
-    scale: float
 
 
 def golden_set_of(
@@ -45,32 +36,7 @@ def golden_set_of(
         rows = of_text(text)
     else:
         rows = read_golden_set(files.input_path(file)) if source == FILE else shipped(source)
-    rows = _tagged(rows, tag.strip())
-    if not 0 <= count <= len(rows):
-        raise ValueError(
-            f"count is {count}, and there are {len(rows)} rows. Choose 1 to {len(rows)}, or 0 for "
-            "all."
-        )
-    sized = [_sized(golden, size) for golden in rows[: count or None]]
-    return with_seeds(sized, seeds)
-
-
-def _tagged(rows: Sequence[Golden], tag):
-    found = [golden for golden in rows if not tag or tag in golden.tags]
-    if not found:
-        known = sorted({tag for golden in rows for tag in golden.tags})
-        raise ValueError(
-            f"tag is {tag!r}; allowed are those of the set: {', '.join(known) or 'it has none'}."
-        )
-    return found
-
-
-def _sized(golden, size):
-    sides = golden.width or size.width, golden.height or size.height
-    if size.scale != 1.0:
-        sides = (max(1, round(side * size.scale / MULTIPLE)) * MULTIPLE for side in sides)
-    width, height = sides
-    return golden._replace(width=width, height=height)
+    return with_seeds(chosen(rows, tag=tag.strip(), count=count, size=size), seeds)
 
 
 def said(golden_set: Sequence[Golden]) -> str:

@@ -1,14 +1,13 @@
 """The node that keeps what each step to a fast model cost, and shows how the losses add up."""
 
-from datetime import datetime, timezone
 from pathlib import Path
 
 from comfy_api.latest import io
 
-from ..evaluate.figures import Figure
-from ..evaluate.ledger import Entry, append, read
+from ..evaluate.ledger import read
+from ..evaluate.ledger_steps import keep
 from ..evaluate.waterfall import Waterfall, notes, summary, waterfall
-from .evaluation_sockets import FOLDER, FiguresSocket, Measured
+from .evaluation_sockets import FOLDER, FiguresSocket
 from .host import files, texts
 from .host.waterfall_plot import waterfall_plot
 from .schema import check_choice, schema
@@ -16,32 +15,6 @@ from .sockets import report_output
 
 # metrics that the reference has too, so that there is something to take per cent of
 METRICS = "SSIM", "CLIP score", "diversity"
-
-
-def keep(path: Path, step: str, measured: Measured) -> str:
-    """Add a step to a ledger, behind the reference where it is the first; returns what was done.
-
-    A step that is the last one already is not added again.
-
-    Raises:
-        ValueError: the step has no name, or the ledger is damaged or of another golden set.
-        OSError: the disk is full, or the folder cannot be written to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    entries = read(path) if path.exists() else []
-    steps = [_entry(step.strip() or measured.name, measured.change, measured.figures, measured)]
-    if not entries:
-        steps.insert(0, _entry(measured.reference, {}, measured.of_reference, measured))
-    elif entries[0].golden_set != measured.golden_set:
-        raise ValueError(
-            f"the ledger {path.stem} is of golden set {entries[0].golden_set}, and figures are of "
-            f"{measured.golden_set}; their losses cannot be compared. Choose another name."
-        )
-    elif entries[-1]._replace(when="") == steps[0]._replace(when=""):
-        return f"{steps[0].name} is its last step already"
-    for entry in steps:
-        append(path, entry)
-    return f"{steps[-1].name} was added"
 
 
 def told(path: Path, metric: str, tolerance: float, total_tolerance: float) -> Waterfall:
@@ -54,12 +27,6 @@ def told(path: Path, metric: str, tolerance: float, total_tolerance: float) -> W
     check_choice("metric", metric, METRICS)
     limits = {"step_tolerance": tolerance, "total_tolerance": total_tolerance}
     return waterfall(read(path), metric, **limits)
-
-
-def _entry(name, change, figures: list[Figure], measured):
-    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    estimates = {figure.name: figure.estimate for figure in figures}
-    return Entry(name, change, estimates, measured.golden_set, when)
 
 
 class FewStepLedger(io.ComfyNode):

@@ -42,3 +42,8 @@ def test_the_lead_names_the_fewest_passes_without_a_loss():
     )
     assert lead([reference, row("one", 1)]).startswith("one takes 1 network pass a picture")
     assert lead([reference, worse]) == "Of 1 none was shown to be as good as teacher."
+
+
+def test_without_a_figure_that_makes_a_verdict_there_is_no_word_of_a_loss():
+    plain = [Row(name, 4, row().figures[:1]) for name in ("teacher", "student")]
+    assert lead(plain) == "Nothing was measured that tells a loss against teacher."

@@ -141,9 +141,9 @@ def test_figures_go_on_with_those_of_the_reference_and_what_differs(
 ):
     *_, measured = evaluate(*sets, clip_vision=clip_vision, clip=teacher[1])
     assert (measured.name, measured.reference) == ("tdm 2 steps", "progressive 8 steps")
-    theirs = {figure.name: figure.estimate.value for figure in measured.of_reference}
+    theirs = {name: estimate.value for name, estimate in measured.of_reference.items()}
     assert theirs["SSIM"] == theirs["diversity"] == 1.0
-    ours = {figure.name: figure.estimate.value for figure in measured.figures}
+    ours = {name: estimate.value for name, estimate in measured.figures.items()}
     less = ours["CLIP score, less the reference's"]
     assert ours["CLIP score"] - theirs["CLIP score"] == pytest.approx(less)
     # made without a graph, so that nothing is known to differ

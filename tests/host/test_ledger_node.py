@@ -8,8 +8,8 @@ from host.test_recipe_api import node
 from host.test_training_nodes import output
 
 from fewstep.evaluate.bootstrap import Estimate
-from fewstep.evaluate.figures import Figure
 from fewstep.evaluate.ledger import read
+from fewstep.evaluate.ledger_steps import Measured
 
 __all__ = ["output"]
 
@@ -32,12 +32,8 @@ def path(output):
 
 
 def measured(name, ssim, golden_set="0123456789abcdef", **change):
-    from fewstep.nodes.evaluation_sockets import Measured
-
-    figure = lambda value: Figure(
-        "SSIM", Estimate(value, value - 0.001, value + 0.001, 40), "Note."
-    )
-    return Measured(name, "teacher", golden_set, change, [figure(ssim)], [figure(1.0)])
+    figures = lambda value: {"SSIM": Estimate(value, value - 0.001, value + 0.001, 40)}
+    return Measured(name, "teacher", golden_set, change, figures(ssim), figures(1.0))
 
 
 def test_losses_compound_and_those_beyond_tolerance_are_named(ledger, path):
