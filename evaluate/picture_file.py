@@ -9,6 +9,8 @@ import numpy as np
 
 # of the text chunk that holds it
 KEY = "fewstep"
+# in it: network passes that the picture took
+PASSES = "passes"
 
 
 def to_png(picture: np.ndarray, provenance: dict) -> bytes:

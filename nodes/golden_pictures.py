@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from comfy_api.latest import io
 
 from ..evaluate.golden_set import Golden, fingerprint
-from ..evaluate.picture_file import to_png
+from ..evaluate.picture_file import PASSES, to_png
 from ..evaluate.picture_set import PictureSet
 from ..evaluate.upstream import upstream
 from .evaluation_sockets import FOLDER, GoldenSetSocket, Pictures, PictureSetSocket
 from .host import files, runs, texts
 from .host.encoding import encode, encoded_shape
 from .host.golden import decoded, empty_latent
+from .host.passes import with_passes
 from .host.progress import Progress
 from .plan import Plan, planner
 from .schema import schema
@@ -60,8 +61,9 @@ def make_pictures(node, of: Model, golden_set: Sequence[Golden], made: PictureSe
         words = _encoded(of.clip, [golden_set[number] for number in numbers])
         for number in numbers:
             row = golden_set[number]
-            picture = _sampled(of.vae, planned[row.width, row.height], words, row, number)
-            made.put(number, to_png(picture, {**row._asdict(), **made.request}))
+            picture, passes = _made(of.vae, planned[row.width, row.height], words, row, number)
+            told = {**row._asdict(), PASSES: passes, **made.request}
+            made.put(number, to_png(picture, told))
             progress.advance(1, row.prompt[:SHOWN])
     seconds = (time.monotonic() - began) / len(left)
     return f"{there}{len(left)} made now, {seconds:.2f} s each\n"
@@ -73,17 +75,18 @@ def _encoded(clip, rows):
     return dict(zip(words, encode(clip, list(words)), strict=True))
 
 
-def _sampled(vae, planned, words, row, number):
-    planned, latent = planned
-    conditions = words[row.prompt], words[row.negative or ""]
-    sampled = runs.sample(*planned, *conditions, latent, row.seed)
+def _made(vae, planned, words, row, number):
+    """The picture of a row, and the network passes that it took."""
+    (model, *how), latent = planned
+    found, conditions = [], (words[row.prompt], words[row.negative or ""])
+    sampled = runs.sample(with_passes(model, found.append), *how, *conditions, latent, row.seed)
     if not runs.is_finite(sampled):
         raise ValueError(
             f"the picture of row {number + 1} has values that are NaN or infinite: float16 is too "
             "narrow for this model, or a weight is no number. Start ComfyUI with --force-fp32 to "
             "see which it is."
         )
-    return decoded(vae, sampled)
+    return decoded(vae, sampled), found[0].total
 
 
 class FewStepGoldenPictures(io.ComfyNode):

@@ -226,6 +226,8 @@ def test_a_graph_makes_them_and_says_in_each_how(server):
     assert provenance["clip"] == "FewStepDemoModel: 1"
     assert provenance["model.model"] == "as clip: 0"
     assert provenance["sigmas.steps"] == 3 and provenance["cfg"] == 3.0
+    # two conditions in each step
+    assert provenance["passes"] == 6
     assert not [way for way in provenance if way.startswith(("golden_set", "name"))]
 
 
