@@ -3,8 +3,6 @@
 Paths in it are relative to the file.
 """
 
-import json
-import sys
 from pathlib import Path
 
 from ..distill.names import GUIDANCE
@@ -18,7 +16,6 @@ from ..recipes.values import (
     matching,
     number,
     one_of,
-    parts,
     text,
     truth,
     whole,
@@ -40,14 +37,9 @@ from .config import (
     Output,
     Prompts,
 )
+from .diffusers_files import check_model_files
+from .toml_file import any_text, read_toml, section
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-# of a diffusers folder
-INDEX = "model_index.json"
 # of a file in every file system
 NAME = r"[\w-][\w .-]*"
 MOST = 1_000_000
@@ -65,35 +57,13 @@ def read_config(path: Path | str, methods: tuple[str, ...]) -> Config:
             value is of a wrong kind or out of range, or values do not go together. Says the key,
             its value and what is allowed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path} is not there. Give the TOML file that says what to train.")
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no TOML: {error}.") from None
-    try:
-        # dates, which TOML has and no key here, as texts
-        read = parts(json.loads(json.dumps(found, default=str)), REQUIRED, OPTIONAL)
-        config = _config(read, path.parent)
+
+    def build(read, folder):
+        config = _config(read, folder)
         _check(config, methods)
-    except Wrong as wrong:
-        section, *keys = map(str, wrong.path or ("the file",))
-        place = " ".join([f"[{section}]" if wrong.path else section, *keys])
-        raise ValueError(f"{path}: {place} {wrong.told()}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return config
+        return config
 
-
-def _section(required, optional=None):
-    return lambda value: parts(value, required, optional or {})
-
-
-def any_text(value):
-    if not isinstance(value, str):
-        raise Wrong("a text", value)
-    return value
+    return read_toml(path, build, REQUIRED, OPTIONAL, says="what to train")
 
 
 def _cfg(value):
@@ -138,7 +108,7 @@ RUN = {
     "validate_every": whole(0, MOST),
 }
 REQUIRED = {
-    "model": _section(
+    "model": section(
         {"path": text},
         {
             "config": text,
@@ -150,18 +120,18 @@ REQUIRED = {
             "shard": truth,
         },
     ),
-    "data": _section(
+    "data": section(
         {"folder": text, "steps": whole(2, 1000), "cfg": _cfg, "size": _sizes},
         {"seeds": whole(1, 1000), "seed": SEED, "budget_gb": ABOVE_0, "batch": whole(1, 4096)},
     ),
-    "method": _section({"name": text}, {"steps": whole(1, 1000), "base_lora": text}),
-    "output": _section(
+    "method": section({"name": text}, {"steps": whole(1, 1000), "base_lora": text}),
+    "output": section(
         {"folder": text, "name": matching(NAME, "letters, digits, - _ .")},
         {"rank": RANK, "energy": number(0.5, 1.0)},
     ),
 }
 OPTIONAL = {
-    "prompts": _section(
+    "prompts": section(
         {},
         {
             "source": one_of(*SOURCES),
@@ -171,7 +141,7 @@ OPTIONAL = {
             "negative": any_text,
         },
     ),
-    "train": _section(
+    "train": section(
         {},
         {
             **RUN,
@@ -194,8 +164,8 @@ PATHS = {
 
 
 def _config(read, folder):
-    for section, keys in PATHS.items():
-        part = read.setdefault(section, {})
+    for name, keys in PATHS.items():
+        part = read.setdefault(name, {})
         part.update({key: folder / part[key] for key in keys if key in part})
     model, data, train = read["model"], read["data"], read.get("train", {})
     if model["path"] not in (DEMO, DEMO_FLOW):
@@ -216,7 +186,7 @@ def _check(config, methods):
     _check_method(config, methods)
     _check_prompts(config)
     if config.model.path not in (DEMO, DEMO_FLOW):
-        _check_files(config.model)
+        check_model_files(config.model.path, config.model.config, "[model]", (DEMO, DEMO_FLOW))
     if config.output.lora.exists():
         raise ValueError(
             f"[output] name is {config.output.name!r}, and {config.output.lora} is there already. "
@@ -265,23 +235,3 @@ def _check_prompts(config):
         )
     if prompts.source == DEMO_CAPTIONS and not prompts.count:
         raise Wrong("1 or more for captions of the demo model", 0, ("prompts", "count"))
-
-
-def _check_files(model):
-    is_file = model.path.suffix == ".safetensors"
-    if not (model.path.is_file() if is_file else (model.path / INDEX).is_file()):
-        raise ValueError(
-            f"[model] path is {str(model.path)!r}; allowed is {DEMO!r}, {DEMO_FLOW!r}, a diffusers "
-            f"folder, which has a {INDEX}, or a .safetensors file. Nothing is ever downloaded."
-        )
-    if is_file != (model.config is not None):
-        raise ValueError(
-            f"[model] config is {'missing' if is_file else 'there'}, and path is "
-            f"{str(model.path)!r}. Set it to a diffusers folder of the same architecture where "
-            "path is a file, and leave it out where path is a folder."
-        )
-    if is_file and not (model.config / INDEX).is_file():
-        raise ValueError(
-            f"[model] config is {str(model.config)!r}, which has no {INDEX}. Set it to a diffusers "
-            "folder of the same architecture; its configs and tokenizers are enough."
-        )

@@ -3,18 +3,25 @@
 Everything is read from disk; nothing is ever downloaded.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 
 import diffusers
 import torch
-from diffusers.loaders.single_file_utils import SingleFileComponentError
 
 from ..diffusion.process import FLOW
 from ..recipes.identify import identify
 from .config import STOP, Model
-from .config_file import INDEX
+from .diffusers_files import (
+    INDEX,
+    LOCAL,
+    NETWORKS,
+    from_file,
+    network_part,
+    read_json,
+    read_scheduler,
+    variant_of,
+)
 from .diffusers_texts import conditions_of
 from .families import family_of, prediction_of
 from .levels import shift_of, table_of
@@ -23,11 +30,8 @@ from .stamp import stamp_of
 
 # texts encoded at a time
 BATCH = 8
-# what folders call their network
-NETWORKS = ("unet", "transformer")
 # how names of parts begin that encode texts
 ENCODERS = ("text_encoder", "tokenizer", "scheduler")
-LOCAL = {"local_files_only": True}
 # architectures by the width of the text that a UNet is told
 UNETS = {768: "sd15", 1024: "sd21", 2048: "sdxl"}
 TRANSFORMERS = {"FluxTransformer2DModel": "flux", "SD3Transformer2DModel": "sd3"}
@@ -44,8 +48,8 @@ def diffusers_source(model: Model, sizes: Sequence[tuple[int, int]]) -> Source:
             several shifts.
     """
     folder = model.config or model.path
-    index = _read(folder / INDEX)
-    part = next((name for name in NETWORKS if index.get(name, [None])[0]), None)
+    index = read_json(folder / INDEX)
+    part = network_part(index)
     if part is None:
         raise ValueError(
             f"{folder / INDEX} names no {' and no '.join(NETWORKS)}; training knows "
@@ -63,10 +67,10 @@ def diffusers_source(model: Model, sizes: Sequence[tuple[int, int]]) -> Source:
 
     def load(dtype):
         network = _network(model, folder, part, index[part][1], dtype).eval()
-        return _teacher(model, network, _scheduler(folder), shift)
+        return _teacher(model, network, read_scheduler(folder), shift)
 
-    shift = _shift(model, _scheduler(folder), sizes)
-    _check_undistilled(model, _read(folder / part / "config.json"), _scheduler(folder))
+    shift = _shift(model, read_scheduler(folder), sizes)
+    _check_undistilled(model, read_json(folder / part / "config.json"), read_scheduler(folder))
     return Source(stamp_of([*encoders, *_single_file(model)]), encode, load)
 
 
@@ -76,8 +80,8 @@ def _texts_of(model, folder, index):
     left_out = {name: None for name in components if not name.startswith(ENCODERS)}
     if _single_file(model) and not list((folder / "text_encoder").glob("*.safetensors")):
         kind = getattr(diffusers, index["_class_name"])
-        return lambda dtype: _from_file(kind, model, folder, torch_dtype=dtype, **left_out)
-    variant = _variant(folder / "text_encoder")
+        return lambda dtype: from_file(kind, model.path, folder, torch_dtype=dtype, **left_out)
+    variant = variant_of(folder / "text_encoder")
     return lambda dtype: diffusers.DiffusionPipeline.from_pretrained(
         folder, torch_dtype=dtype, variant=variant, **left_out, **LOCAL
     )
@@ -86,19 +90,9 @@ def _texts_of(model, folder, index):
 def _network(model, folder, part, kind, dtype):
     kind = getattr(diffusers, kind)
     if _single_file(model):
-        return _from_file(kind, model, folder, subfolder=part, torch_dtype=dtype)
-    variant = _variant(folder / part)
+        return from_file(kind, model.path, folder, subfolder=part, torch_dtype=dtype)
+    variant = variant_of(folder / part)
     return kind.from_pretrained(folder, subfolder=part, torch_dtype=dtype, variant=variant, **LOCAL)
-
-
-def _from_file(kind, model, folder, **options):
-    try:
-        return kind.from_single_file(str(model.path), config=str(folder), **options, **LOCAL)
-    except SingleFileComponentError as error:
-        raise ValueError(
-            f"[model] path {str(model.path)!r} and [model] config {str(folder)!r} do not go "
-            f"together: {error} Give a whole checkpoint, and the folder of its architecture."
-        ) from error
 
 
 def _shift(model, scheduler, sizes):
@@ -162,22 +156,3 @@ def _check_undistilled(model, network, scheduler):
 def _single_file(model):
     """The file, in a list, where there is one."""
     return [model.path] if model.config is not None else []
-
-
-def _variant(folder):
-    """ "fp16" where there are no other weights, None else."""
-    files = [path.name for path in folder.glob("*.safetensors")]
-    return "fp16" if files and all(".fp16." in name for name in files) else None
-
-
-def _scheduler(folder):
-    return _read(folder / "scheduler" / "scheduler_config.json")
-
-
-def _read(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read: {error}. A diffusers folder of the model needs it."
-        ) from error

@@ -2,14 +2,13 @@
 
 from contextlib import contextmanager
 
-import torch
-
 from .conditions import encoded
-from .config import AUTO, BFLOAT16, DEMO, DEMO_FLOW, Config
+from .config import DEMO, DEMO_FLOW, Config
 from .demo_source import demo_source
 from .diffusers_source import diffusers_source
 from .diffusers_texts import time_ids_of
 from .network import DiffusersNetwork
+from .precision import dtype_of
 from .processes import Processes
 from .sharding import shard
 from .source import PIXELS, Source, Teacher
@@ -23,7 +22,7 @@ def teacher_of(config: Config, texts: list[str], here: Processes):
         ValueError: as of `demo_source` and `diffusers_source`.
         OSError: a file cannot be read or written.
     """
-    source, dtype = _source(config), _dtype(config.model.dtype, here.device)
+    source, dtype = _source(config), dtype_of(config.model.dtype, here.device)
     place = config.data.sizes[0], config.data.folder / "texts", here.device, dtype
     if here.is_main:
         encoded(source, texts, *place)
@@ -89,12 +88,6 @@ def _source(config) -> Source:
     if config.model.path in (DEMO, DEMO_FLOW):
         return demo_source(config.model)
     return diffusers_source(config.model, config.data.sizes)
-
-
-def _dtype(wanted, device):
-    if wanted == AUTO and device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return torch.bfloat16 if wanted == BFLOAT16 else torch.float32
 
 
 def _check_unet(teacher, config):
