@@ -31,6 +31,7 @@ usage: python run.py [command]
   distill CONFIG.toml   train a LoRA with which it makes its pictures in few steps
   evaluate              measure the demo model's students beside their teacher: accuracy, distances
                         and diversity, each with the interval that chance leaves
+  evaluate CONFIG.toml  measure the diffusers models that the file names, on a golden set
   pairs [FOLDER]        serve a page on which people compare the pictures of an evaluation, blind
   judge FOLDER NAME --address URL --model MODEL
                         let a model of your choice vote in such a comparison, apart from people

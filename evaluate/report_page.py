@@ -6,7 +6,7 @@ from html import escape
 from typing import NamedTuple
 
 from .page import document
-from .table import Row, cell, figure_names, notes
+from .table import Row, cell, figure_names, notes, passes
 from .verdict import lead, verdict
 
 STYLE = """
@@ -35,6 +35,9 @@ for (const slider of document.querySelectorAll(".slide input"))
   slider.addEventListener("input", () =>
     slider.closest("section").style.setProperty("--cut", slider.value + "%"));
 """
+# of a row by whether its contender is as good
+KINDS = {True: "is-as-good", False: "is-worse", None: ""}
+BY_CAPTION = "Those that lost what their prompt says come first, then those that are least alike."
 
 
 class Pair(NamedTuple):
@@ -57,7 +60,13 @@ class Section(NamedTuple):
     pairs: Sequence[Pair]
 
 
-def report_page(rows: Sequence[Row], sections: Sequence[Section], plot: str, told: str) -> str:
+def report_page(
+    rows: Sequence[Row],
+    sections: Sequence[Section],
+    plot: str,
+    told: str,
+    order: str = BY_CAPTION,
+) -> str:
     """The whole page.
 
     Args:
@@ -65,6 +74,7 @@ def report_page(rows: Sequence[Row], sections: Sequence[Section], plot: str, tol
         sections: of the others.
         plot: SVG, "" where there is none.
         told: under what conditions it was measured, a line of plain text.
+        order: in which the pairs of a section come, a sentence.
     """
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes(rows))
     shown = "".join(_section(section, rows[0].name) for section in sections)
@@ -75,7 +85,7 @@ def report_page(rows: Sequence[Row], sections: Sequence[Section], plot: str, tol
 {f'<h2>Quality by passes</h2><div class="plot">{plot}</div>' if plot else ""}
 <h2>The worst pairs</h2>
 <p class="small">Left of the line {escape(rows[0].name)}, right of it the other from the same noise.
-Those that lost what their prompt says come first, then those that are least alike.</p>
+{escape(order)}</p>
 {shown}<p class="small">{escape(told)}</p>
 <script>{SCRIPT}</script>
 """
@@ -88,8 +98,8 @@ def _numbers(rows):
     lines = []
     for k, row in enumerate(rows):
         known = {figure.name: cell(figure) for figure in row.figures}
-        cells = [str(row.passes), *(known.get(name, "-") for name in names)]
-        kind = "is-as-good" if k and verdict(row).is_as_good else "is-worse" if k else ""
+        cells = [passes(row), *(known.get(name, "-") for name in names)]
+        kind = KINDS[verdict(row).is_as_good] if k else ""
         numbers = "".join(f"<td>{escape(text)}</td>" for text in cells)
         lines.append(f'<tr class="{kind}"><th scope="row">{escape(row.name)}</th>{numbers}</tr>')
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"

@@ -13,11 +13,11 @@ PLACES = {"FID": 2, "KID x 1000": 1}
 class Row(NamedTuple):
     """A contender, the network passes of one of its pictures, and its figures.
 
-    The reference has those alone that need no other set.
+    The reference has those alone that need no other set. passes is None where nobody counted.
     """
 
     name: str
-    passes: int
+    passes: int | None
     figures: Sequence[Figure]
 
 
@@ -32,8 +32,13 @@ def as_text(rows: Sequence[Row]) -> str:
     cells = []
     for row in rows:
         known = {figure.name: cell(figure) for figure in row.figures}
-        cells.append((row.name, str(row.passes), *(known.get(name, "-") for name in names)))
+        cells.append((row.name, passes(row), *(known.get(name, "-") for name in names)))
     return "\n".join([*aligned([header, *cells]), "", *notes(rows)]) + "\n"
+
+
+def passes(row: Row) -> str:
+    """As a cell of a table."""
+    return "-" if row.passes is None else str(row.passes)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

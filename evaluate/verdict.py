@@ -1,5 +1,6 @@
 """What the figures of a contender come to, in words."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,9 +15,9 @@ LEAST_DIVERSITY, MOST_DIVERSITY = 0.85, 1.2
 
 
 class Verdict(NamedTuple):
-    """Whether a contender has lost nothing that shows, and why."""
+    """Whether a contender has lost nothing that shows, and why; None where nothing tells."""
 
-    is_as_good: bool
+    is_as_good: bool | None
     text: str
 
 
@@ -27,8 +28,9 @@ def verdict(row: Row) -> Verdict:
     as good.
     """
     found = _judged(row)
-    text = " ".join(one.text for one in found) or "Nothing was measured that makes a verdict."
-    return Verdict(bool(found) and all(one.is_as_good for one in found), text)
+    if not found:
+        return Verdict(None, "Nothing was measured that makes a verdict.")
+    return Verdict(all(one.is_as_good for one in found), " ".join(one.text for one in found))
 
 
 def lead(rows: Sequence[Row]) -> str:
@@ -43,10 +45,12 @@ def lead(rows: Sequence[Row]) -> str:
     good = [row for row in others if verdict(row).is_as_good]
     if not good:
         return f"Of {len(others)} none was shown to be as good as {reference.name}."
-    best = min(good, key=lambda row: row.passes)
+    best = min(good, key=lambda row: row.passes or math.inf)
+    found = f"{_count(best)} prompts show no loss against {reference.name}."
+    if best.passes is None or reference.passes is None:
+        return f"{best.name}: {found}"
     return (
-        f"{best.name} takes {_passes(best.passes)} a picture instead of {reference.passes}; "
-        f"{_count(best)} prompts show no loss against {reference.name}."
+        f"{best.name} takes {_passes(best.passes)} a picture instead of {reference.passes}; {found}"
     )
 
 

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from ..evaluate.golden_set import Golden, fingerprint
 from ..evaluate.picture_file import to_png
 from ..evaluate.picture_set import PictureSet
 from .processes import Processes
+
+BAR = (
+    "{percentage:3.0f} % |{bar}| {n_fmt} of {total_fmt} pictures, {elapsed} gone, {remaining} to go"
+)
 
 Maker = Callable[[Sequence[Golden]], np.ndarray]
 
@@ -34,8 +39,32 @@ class Contender(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The name as that of a folder, on any system."""
-        return re.sub("[^0-9a-z]+", "-", self.name.lower()).strip("-") or "contender"
+        return folder_name(self.name)
+
+
+def folder_name(name: str) -> str:
+    """A contender's name as that of a folder, on any system."""
+    return re.sub("[^0-9a-z]+", "-", name.lower()).strip("-") or "contender"
+
+
+def make_sets(
+    contenders: Sequence[Contender],
+    golden_set: Sequence[Golden],
+    folder: Path,
+    here: Processes,
+    *,
+    batch: int,
+) -> list[PictureSet]:
+    """The set of each contender, with a bar of progress; arguments and errors as `make_pictures`.
+
+    Each is loaded where it has pictures to make, and gone before the next one is.
+    """
+    sets, total = [], len(contenders) * len(golden_set)
+    with tqdm(total=total, bar_format=BAR, smoothing=0, disable=not here.is_main) as bar:
+        on_made = lambda count: bar.update(count * here.of)
+        for one in contenders:
+            sets.append(make_pictures(one, golden_set, folder, here, batch=batch, on_made=on_made))
+    return sets
 
 
 def make_pictures(

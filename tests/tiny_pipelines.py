@@ -72,6 +72,8 @@ def autoencoder():
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=2,
+        # which FLUX.1's pipeline cannot do without
+        shift_factor=0.0,
     )
 
 

@@ -55,3 +55,9 @@ def test_texts_of_the_user_are_no_markup_and_nothing_is_fetched():
 def test_a_page_without_a_plot_has_no_heading_for_it():
     bare = report_page([REFERENCE, STUDENT], [], "", "told")
     assert "Quality by passes" not in bare and Reader(bare).all("section") == []
+
+
+def test_the_order_of_the_pairs_is_told():
+    assert "Those that lost what their prompt says come first" in page()
+    other = report_page([REFERENCE, STUDENT], [Section(STUDENT, PAIRS)], "", "", "By <LPIPS>.")
+    assert "By &lt;LPIPS&gt;." in other and "Those that lost" not in other

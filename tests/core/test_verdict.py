@@ -25,7 +25,7 @@ def row(name="student", passes=4, loss=(-0.01, -0.03, 0.01), diversity=(1.0, 0.9
         ({"diversity": (0.9, 0.8, 1.0)}, True, "seeds may be too much alike: diversity 0.90"),
         ({"diversity": (2.0, 1.3, 2.6)}, False, "differ more than they should, as broken pictures"),
         ({"diversity": (1.0, None, None)}, False, "Too few prompts to tell of diversity."),
-        ({"loss": None, "diversity": None}, False, "Nothing was measured that makes a verdict."),
+        ({"loss": None, "diversity": None}, None, "Nothing was measured that makes a verdict."),
     ],
 )
 def test_a_verdict_says_what_the_intervals_do(changed, is_as_good, text):
@@ -47,3 +47,10 @@ def test_the_lead_names_the_fewest_passes_without_a_loss():
 def test_without_a_figure_that_makes_a_verdict_there_is_no_word_of_a_loss():
     plain = [Row(name, 4, row().figures[:1]) for name in ("teacher", "student")]
     assert lead(plain) == "Nothing was measured that tells a loss against teacher."
+
+
+def test_where_nobody_counted_passes_the_lead_says_nothing_of_them():
+    reference = Row("teacher", None, row().figures[:1])
+    assert lead([reference, row("fast", 4)]) == ("fast: 40 prompts show no loss against teacher.")
+    known = row("counted", 4)
+    assert lead([reference._replace(passes=50), row("unknown", None), known]).startswith("counted")
