@@ -130,9 +130,14 @@ def _words(of, clip):
     return torch.stack([known[golden.prompt] for golden in of.golden_set])
 
 
+def least_alike(of: Compared, count: int) -> list[int]:
+    """Rows whose pictures are least alike by SSIM, the worst first."""
+    return of.ssim.argsort()[:count].tolist()
+
+
 def worst_pairs(of: Compared, reference: Pictures, pictures: Pictures, count: int) -> torch.Tensor:
     """IMAGE of the pairs that are least alike, the worst first, the reference to the left."""
-    rows = of.ssim.argsort()[:count].tolist()
+    rows = least_alike(of, count)
     pairs = [torch.cat(_pair(reference, pictures, row), dim=2)[0] for row in rows]
     return on_black(pairs)
 

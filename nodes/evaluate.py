@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..evaluate.figures import Figure
 from ..evaluate.table import cell
 from .comparing import check, compare, figures, measured, worst_pairs
+from .evaluation_page import keep_page
 from .evaluation_sockets import FOLDER, FiguresSocket, Pictures, PictureSetSocket
 from .host import texts
 from .schema import schema
@@ -58,7 +59,8 @@ class FewStepEvaluate(io.ComfyNode):
         check(reference, pictures, clip_vision, clip)
         compared = compare(cls, reference, pictures, clip_vision)
         found, theirs = figures(compared, clip)
-        text = report(reference, pictures, found)
+        page = keep_page(compared, reference, pictures, found, theirs, worst)
+        text = f"{report(reference, pictures, found)}Page: {page}\n"
         texts.show(cls, text)
         shown = worst_pairs(compared, reference, pictures, worst)
         return io.NodeOutput(text, shown, measured(reference, pictures, found, theirs))

@@ -9,6 +9,7 @@ import torch
 from host.test_golden_nodes import SET, graph, make, student
 from host.test_recipe_api import node
 from host.test_training_nodes import output, teacher
+from html_reader import Reader
 
 from fewstep.evaluate.picture_file import read_picture, to_png
 
@@ -37,7 +38,7 @@ KIND = "clip_vision_model"
 
 
 @pytest.fixture
-def evaluate(host):
+def evaluate(host, output):
     from fewstep.nodes.evaluate import FewStepEvaluate
 
     def evaluated(reference, pictures, worst=2, **given):
@@ -219,3 +220,20 @@ def test_a_graph_from_golden_set_to_figures(server):
     outputs = server.client.run(two)
     assert "rescaled beside as it is: 2 pictures of 2 prompts" in outputs["report"]["text"][0]
     assert [image.size for image in server.client.images(outputs["pairs"])] == [(256, 128)] * 2
+
+
+def test_a_page_is_kept_and_one_that_says_otherwise_stays(sets, evaluate, output, clip_vision):
+    given = {"clip_vision": clip_vision, "worst": 3}
+    told = evaluate(*sets, **given)[0].splitlines()[-1]
+    (page,) = (output / "fewstep" / "reports").iterdir()
+    assert told == f"Page: {page}" and page.name == "tdm 2 steps beside progressive 8 steps.html"
+    found = Reader(page.read_text(encoding="utf-8"))
+    header, theirs, ours = found.rows
+    assert header[:3] == ["", "passes", "SSIM"] and "diversity" in header
+    assert (theirs[:2], ours[:2]) == (["progressive 8 steps", "8"], ["tdm 2 steps", "2"])
+    assert len(found.all("img")) == 6
+    first = page.read_bytes()
+    # the same once more, and something else
+    assert evaluate(*sets, **given)[0].splitlines()[-1] == told
+    assert evaluate(*sets, **(given | {"worst": 2}))[0].endswith("progressive 8 steps 2.html\n")
+    assert page.read_bytes() == first and len(list(page.parent.iterdir())) == 2
