@@ -35,6 +35,8 @@ usage: python run.py [command]
   pairs [FOLDER]        serve a page on which people compare the pictures of an evaluation, blind
   judge FOLDER NAME --address URL --model MODEL
                         let a model of your choice vote in such a comparison, apart from people
+  ledger LEDGER.jsonl [--add RESULTS.json]
+                        keep what each step to a fast model cost, and show how the losses add up
   bench                 time one picture of the demo model and of each student, by turns
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
@@ -124,6 +126,10 @@ def judge(arguments):
     return in_environment("judge", arguments, "headless", "evaluate")
 
 
+def ledger(arguments):
+    return in_environment("ledger", arguments, "headless", "evaluate")
+
+
 def identify(arguments):
     """Needs nothing but Python, so it runs with the one that is here."""
     return run_here("identify", arguments)
@@ -142,6 +148,7 @@ COMMANDS = {
     "bake": bake,
     "distill": distill,
     "evaluate": evaluate,
+    "ledger": ledger,
     "pairs": pairs,
     "judge": judge,
     "bench": bench,
@@ -156,6 +163,7 @@ MODULES = {
     "bake": "headless.bake",
     "distill": "headless.distill",
     "evaluate": "headless.evaluate",
+    "ledger": "headless.ledger",
     "pairs": "headless.pairs",
     "judge": "headless.judge",
     "bench": "headless.bench",

@@ -38,6 +38,7 @@ def run(wanted: argparse.Namespace, here: Processes) -> None:
     ]
     told = {"golden set": fingerprint(golden_set), "reference": rows[0].name}
     told |= {"prompts": wanted.prompts, "seeds": wanted.seeds, "versions": versions()}
+    told["requests"] = {one.name: one.request for one in contenders}
     shown = [
         Section(row, pairs(golden_set, (sets[0], judged[0]), found))
         for row, *found in zip(rows[1:], sets[1:], judged[1:], strict=True)

@@ -59,6 +59,7 @@ RULES = {
     "headless/pairs.py": Rule(("evaluate",), ("aiohttp",)),
     "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless/latency_plot.py": Rule(("evaluate",), ("matplotlib",)),
+    "headless/waterfall_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
