@@ -18,6 +18,7 @@ OUR_NODE = {
     "distill": "FewStepDistill",
     "fewstep_demo": "FewStepDemoModel",
     "guider_first_step_cfg": "FewStepGuider",
+    "prove": "FewStepEvaluate",
 }
 UNKNOWN = """() => window.app.graph.nodes
     .filter(node => !LiteGraph.registered_node_types[node.type])

@@ -232,3 +232,29 @@ def test_the_distill_workflow_makes_a_student_and_saves_it(server, info):
     (saved,) = nodes_of(workflow, "FewStepSaveLora")
     loras = client.get_json("/object_info/LoraLoader")["LoraLoader"]["input"]["required"]
     assert any(saved["widgets_values"][0] in name for name in loras["lora_name"][0])
+
+
+def test_the_prove_workflow_says_what_a_student_costs_and_how_fast_it_is(server, info):
+    client, workflow = server.client, read(FOLDER / "prove.json")
+    prompt = api_format(workflow, info)
+    for node in prompt.values():
+        if node["class_type"] == "FewStepGoldenSet":
+            node["inputs"] |= {"count": 3, "seeds": 1}
+        if node["class_type"] == "FewStepSigmas" and node["inputs"]["spacing"] == "trailing":
+            node["inputs"]["steps"] = 4
+        if node["class_type"] == "FewStepBenchmark":
+            node["inputs"]["runs"] = min(node["inputs"]["runs"], 1)
+    outputs = client.run(prompt, seconds=600)
+    report, table = (
+        outputs[str(node["id"])]["text"][0] for node in nodes_of(workflow, "PreviewAny")
+    )
+    assert "demo lcm 4 steps beside demo teacher: 3 pictures of 3 prompts" in report
+    passes = [line.split()[-5] for line in table.splitlines()[1:]]
+    assert passes == ["8", "4"]
+    pairs, losses, times = (
+        client.images(outputs[str(node["id"])]) for node in nodes_of(workflow, "PreviewImage")
+    )
+    assert [image.size for image in pairs] == [(256, 128)] * 3
+    assert len(losses) == len(times) == 1
+    (page,) = (server.folder / "output/fewstep/reports").glob("demo lcm 4 steps beside*.html")
+    assert "What fewer passes cost" in page.read_text(encoding="utf-8")
