@@ -96,13 +96,13 @@ def chunks(png):
     return found
 
 
-def begin(page, server):
+def begin(page, url, name="animals"):
     """What somebody does who sets a comparison up."""
-    page.goto(f"{server.url}/fewstep/pairs")
+    page.goto(f"{url}/fewstep/pairs")
     page.get_by_label("Your name").fill("robot")
-    for name in NAMES:
-        page.get_by_label(name).check()
-    page.get_by_label("Name of the comparison").fill("animals")
+    for contender in NAMES:
+        page.get_by_label(contender).check()
+    page.get_by_label("Name of the comparison").fill(name)
     page.get_by_role("button", name="Begin").click()
     page.wait_for_selector(".frame img")
 
@@ -133,7 +133,7 @@ def rated(browser, start):
     """A session of 100 pairs: page, heard, numbers of the pairs that were seen, file of votes."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page, server = context.new_page(), start()
-    begin(page, server)
+    begin(page, server.url)
     heard = listen(page)
     page.reload()
     seen = rate(page, start, server, killed_at=40)
@@ -187,3 +187,74 @@ def test_nothing_in_the_page_or_its_requests_tells_the_sides_apart(rated):
         number, side = re.search(r"pictures/(\d+)/(left|right)", url).groups()
         is_bright = Image.open(io.BytesIO(body)).getpixel((0, 0))[0] > 120
         assert is_bright == (getattr(shown[int(number)], side) == "quagga")
+
+
+@pytest.fixture
+def phone(browser, rated):
+    """A page of a comparison that has just begun, on a small screen that is touched."""
+    url = rated[0].url.split("/fewstep")[0]
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    begin(page, url, "on the way")
+    page.wait_for_function(SHOWN, arg=0)
+    yield page
+    context.close()
+
+
+def test_on_a_phone_pictures_stand_above_each_other_and_votes_are_touched(phone):
+    upper, lower = (phone.locator(f".frame.{side}").bounding_box() for side in ("left", "right"))
+    assert upper["y"] + upper["height"] <= lower["y"] and upper["x"] == lower["x"]
+    # all of it on one screen
+    buttons = [one.bounding_box() for one in phone.locator(".buttons button").all()]
+    assert len(buttons) == 5 and {round(box["y"]) for box in buttons} == {round(buttons[0]["y"])}
+    assert all(box["y"] + box["height"] <= 800 and box["height"] >= 40 for box in buttons)
+    for answered, name in enumerate(["Upper", "Tie", "Lower", "Skip"], 1):
+        phone.get_by_role("button", name=name).tap()
+        phone.wait_for_function(SHOWN, arg=answered)
+    phone.get_by_role("button", name="Undo").tap()
+    phone.wait_for_function(SHOWN, arg=3)
+    # closed and opened again, it goes on
+    phone.reload()
+    phone.wait_for_function(SHOWN, arg=3)
+    # two comparisons of one name cannot be told apart
+    phone.goto(phone.url.split("#")[0])
+    for contender in NAMES:
+        phone.get_by_label(contender).check()
+    phone.get_by_label("Name of the comparison").fill("on the way")
+    phone.get_by_role("button", name="Begin").tap()
+    phone.get_by_text("that comparison is there").wait_for()
+
+
+def test_both_pictures_are_zoomed_and_moved_alike(rated):
+    page = rated[0]
+    places = """() => [...document.querySelectorAll(".frame img")]
+        .map(image => getComputedStyle(image).transform)"""
+    url = page.url.split("/fewstep")[0]
+    page.goto(f"{url}/fewstep/pairs")
+    begin(page, url, "zoomed")
+    page.wait_for_function(SHOWN, arg=0)
+    box = page.locator(".frame.right").bounding_box()
+    still = page.evaluate(places)
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -600)
+    page.wait_for_function(f"before => ({places})()[0] !== before", arg=still[0])
+    left, right = page.evaluate(places)
+    scale, *_, x, y = map(float, re.findall(r"-?[\d.]+", left))
+    # what was under the pointer is there still
+    assert left == right and 2 < scale < 3
+    assert x == pytest.approx(box["width"] / 4 * (1 - scale), rel=0.01)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4 + 30, box["y"] + box["height"] / 2 - 20)
+    page.mouse.up()
+    moved, other = page.evaluate(places)
+    found = [float(number) for number in re.findall(r"-?[\d.]+", moved)]
+    assert moved == other and found[-2:] == pytest.approx([x + 30, y - 20], abs=1)
+    page.keyboard.press("0")
+    assert page.evaluate(places) == still
+    # the next pair is not zoomed
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(SHOWN, arg=1)
+    assert page.evaluate(places) == still
