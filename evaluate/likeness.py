@@ -6,7 +6,19 @@ from typing import NamedTuple
 import torch
 
 from .clip_score import clip_score
-from .figures import Described, Figure, cmmd, diversity, fid, kid, mean, of_prompts, vendi
+from .figures import (
+    KID_SCALE,
+    Described,
+    Figure,
+    cmmd,
+    diversity,
+    fid,
+    kid,
+    mean,
+    of_prompts,
+    vendi,
+)
+from .kernel_distance import SUBSET_SIZE, SUBSETS, kid_of_subsets
 from .verdict import LESS
 
 # dB; equal pictures have no error to take the logarithm of
@@ -92,4 +104,16 @@ def _described(of, features):
 
 def _on_inception(measure, of, seed):
     figure = measure(*_described(of, of.inception), seed=seed)
-    return figure._replace(name=figure.name + ON_INCEPTION)
+    note = _of_subsets(of, seed) if measure is kid else figure.note
+    return figure._replace(name=figure.name + ON_INCEPTION, note=note)
+
+
+def _of_subsets(of, seed):
+    """KID as papers give it, where there are pictures enough; a sentence."""
+    if len(of.prompts) < SUBSET_SIZE:
+        return ""
+    middle, spread = (KID_SCALE * value for value in kid_of_subsets(*of.inception, seed=seed))
+    return (
+        f"As papers give it, KID x 1000 of {SUBSETS} subsets of {SUBSET_SIZE:,} pictures is "
+        f"{middle:.2f}, with a standard deviation of {spread:.2f}."
+    )
