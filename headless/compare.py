@@ -114,7 +114,8 @@ def warm_up(pipelines, captions, methods):
     for method in {method._replace(steps=1) for method in methods}:
         pipeline = pipelines[method.model]
         denoise = pipeline.denoiser(captions, method.cfg_scale, method.guidance)
-        pipeline.decode(sample(denoise, method, noise, None))
+        # pictures are decoded one at a time, so that one warms up for all
+        pipeline.decode(sample(denoise, method, noise, None)[:1])
 
 
 def sample(denoise, method, noise, step_noise, on_step=ignore):

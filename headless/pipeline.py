@@ -89,7 +89,8 @@ def tokenize(tokenizer, text_encoder, captions: list[str]) -> torch.Tensor:
 
 def decode(vae: AutoencoderTiny, latents: torch.Tensor) -> np.ndarray:
     """[B, 4, h, w] latents to [B, 8 h, 8 w, 3] uint8 pictures."""
-    pictures = vae.decode(latents).sample.clamp(-1, 1)
+    # one at a time: what the decoder makes of several on its way does not fit a CPU's cache
+    pictures = torch.cat([vae.decode(one).sample for one in latents.split(1)]).clamp(-1, 1)
     return ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
