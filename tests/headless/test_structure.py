@@ -94,16 +94,18 @@ WITH_LORAS = (
 LORA_TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_mlp", "net.0.proj", "to_qkv_mlp_proj"]
 
 
-@pytest.mark.parametrize("dialect", ["peft", "diffusers", "kohya"])
-@pytest.mark.parametrize(
-    ("base", "kind", "options"),
-    [row for row in NETWORKS if row[0] in WITH_LORAS],
-)
-def test_a_lora_is_told_by_what_it_changes(base, kind, options, dialect):
+@pytest.fixture(scope="module", params=[row for row in NETWORKS if row[0] in WITH_LORAS])
+def with_lora(request):
+    """An architecture, a class of diffusers for it, and what peft saves of a LoRA for that."""
+    base, kind, options = request.param
     network = on_meta(kind, options)
-    config = peft.LoraConfig(r=4, target_modules=LORA_TARGETS)
-    network.add_adapter(config)
-    weights = peft.get_peft_model_state_dict(network)
+    network.add_adapter(peft.LoraConfig(r=4, target_modules=LORA_TARGETS))
+    return base, kind, peft.get_peft_model_state_dict(network)
+
+
+@pytest.mark.parametrize("dialect", ["peft", "diffusers", "kohya"])
+def test_a_lora_is_told_by_what_it_changes(with_lora, dialect):
+    base, kind, weights = with_lora
     prefix = "unet" if kind.startswith("UNet") else "transformer"
     if dialect == "peft":
         named = {f"base_model.model.{key}": value for key, value in weights.items()}
