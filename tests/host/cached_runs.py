@@ -51,9 +51,9 @@ def network(name: str) -> Net:
             tiny_dits.words(2, 6, pooled=8, has_mask=has_mask),
         )
         return Net(name, model, *prompts, tiny_dits.latent(name, 1 if has_mask else 2))
-    model = tiny_models.tiny_model() if name == "SD 1.5" else _sdxl()
+    model = tiny_models.tiny_model(network=tiny_models.UNET) if name == "SD 1.5" else _sdxl()
     prompts = tiny_dits.words(1, 7), tiny_dits.words(2, 7, pooled=8)
-    return Net(name, model, *prompts, {"samples": torch.zeros(2, 4, 16, 16)})
+    return Net(name, model, *prompts, {"samples": torch.zeros(2, 4, 12, 12)})
 
 
 def _sdxl():

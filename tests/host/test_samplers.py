@@ -230,7 +230,7 @@ def tcd_of_the_paper(grid, eta):
 def test_tcd_is_the_papers_algorithm(host, runs, kind, eta):
     from comfy.samplers import KSAMPLER
 
-    model = host.tiny_model(kind)
+    model = host.tiny_model(kind, network=host.UNET)
     sigmas = runs.sigmas(model, spacing="lcm", steps=4)
     paper = KSAMPLER(tcd_of_the_paper([999, 759, 499, 259], eta))
     expected = runs.sample(model, paper, sigmas)

@@ -29,6 +29,8 @@ UNET = {
     "legacy": False,
     "dtype": torch.float32,
 }
+# with attention at the lower of its two resolutions alone, since most of a pass is Python
+SMALLEST = {**UNET, "attention_resolutions": [2]}
 MODEL_TYPES = {
     "eps": model_base.ModelType.EPS,
     "v": model_base.ModelType.V_PREDICTION,
@@ -36,10 +38,11 @@ MODEL_TYPES = {
 }
 
 
-def tiny_model(kind="eps", seed=0, **sampling_settings):
+def tiny_model(kind="eps", seed=0, network=SMALLEST, **sampling_settings):
     """A ModelPatcher around a randomly initialised SD 1.5-shaped UNet.
 
     Args:
+        network: UNET for those who look at its blocks.
         kind: "eps" and "v" are variance-exploding with SD's betas, "flow" is rectified flow.
         sampling_settings: what the host reads into model_sampling, such as shift for a flow.
     """
@@ -48,7 +51,7 @@ def tiny_model(kind="eps", seed=0, **sampling_settings):
         def model_type(self, state_dict, prefix=""):
             return MODEL_TYPES[kind]
 
-    config = Tiny(convert_config(UNET))
+    config = Tiny(convert_config(network))
     config.sampling_settings = sampling_settings
     config.set_inference_dtype(torch.float32, None)
     model = config.get_model({}, "", device="cpu")
