@@ -1,5 +1,6 @@
 """The pack in a running server: it loads, offers its nodes, and brings no library with it."""
 
+import compileall
 import re
 import subprocess
 import sys
@@ -8,6 +9,10 @@ import urllib.error
 from fewstep.bootstrap.server import ROOT
 
 PACK = "custom_nodes.fewstep"
+PACKAGES = (
+    *("cache", "demo", "diffusion", "distill", "evaluate", "guidance", "headless", "lora"),
+    *("nodes", "recipes", "samplers"),
+)
 # prints the CPU time of the pack's import as a share of ComfyUI's own, and the top names of all
 # modules that the pack is the first to load; ComfyUI has its own nodes by then, no rubbish of its
 # own left to collect, and writes bytecode
@@ -53,12 +58,17 @@ def test_the_start_tells_of_no_trouble_with_the_pack(server):
     assert [line for line in trouble if re.search(r"fail|error|cannot|unable", line, re.I)] == []
 
 
-def test_importing_the_pack_is_short_beside_comfyui_and_loads_no_library(comfyui, tmp_path):
+def test_importing_the_pack_is_short_beside_comfyui_and_loads_no_library(
+    comfyui, tmp_path, monkeypatch
+):
     """How long it takes is measured in benchmarks/import_time.py."""
-    command = [sys.executable, "-c", LOADED_BY_THE_PACK, str(ROOT), str(comfyui), str(tmp_path)]
     # every start but a user's first finds the pack's bytecode
-    for _start in range(2):
-        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=comfyui)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    for folder in PACKAGES:
+        assert compileall.compile_dir(ROOT / folder, quiet=1)
+    compileall.compile_file(ROOT / "__init__.py", quiet=1)
+    command = [sys.executable, "-c", LOADED_BY_THE_PACK, str(ROOT), str(comfyui), str(tmp_path)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=comfyui)
     share, names = told.stdout.splitlines()[-2:]
     assert set(names.split()) <= {"fewstep"}
     assert float(share) <= 0.02
