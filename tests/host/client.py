@@ -45,15 +45,16 @@ class Client:
 
     def wait(self, prompt_id, seconds=300):
         """The history entry of a prompt once it has ended well."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        start = time.monotonic()
+        while (waited := time.monotonic() - start) < seconds:
             entry = self.get_json(f"/history/{prompt_id}").get(prompt_id)
             status = entry and entry.get("status")
             if status and status["status_str"] == "error":
                 raise PromptError(json.dumps(status["messages"][-1], indent=1))
             if status and status["completed"]:
                 return entry
-            time.sleep(0.1)
+            # a short run is not waited for longer than it takes, nor a long one asked after often
+            time.sleep(min(0.01 + waited / 10, 0.1))
         raise PromptError(f"Prompt {prompt_id} has not ended within {seconds} s.")
 
     def run(self, prompt, seconds=300):

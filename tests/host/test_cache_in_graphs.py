@@ -149,8 +149,9 @@ def test_prompts_between_others_and_two_in_one_graph_are_as_fresh_ones(started, 
 
 def test_a_run_after_one_that_was_interrupted_is_as_a_fresh_one(started, fresh):
     client = started.client
+    before_it = len(started.log())
     long = client.queue(graph("cross", steps=999))
-    wait_until_logged(started, "/999 [")
+    wait_until_logged(started, "/999 [", before_it)
     client.post_json("/interrupt", {})
     with pytest.raises(PromptError, match="execution_interrupted"):
         client.wait(long)
