@@ -36,6 +36,9 @@ class Reuse:
     A step begins with `begin`. Within it every call of the network has keys, one for each condition
     in its batch. The first call decides for the step: all conditions are reused or none, since
     guidance would multiply a difference between them.
+
+    Where the network is compiled, none of this is: what changes from step to step a compiler takes
+    for what it was in an earlier one.
     """
 
     def __init__(self, policy: Policy, order: int, start: float = math.inf, end: float = 0.0):
@@ -47,6 +50,7 @@ class Reuse:
         self._run, self._step, self._sigma = 0, -1, math.inf
         self._seen, self._decision, self._complete = Counter(), None, set()
 
+    @torch.compiler.disable
     def begin(self, sigma: float) -> None:
         """Begin a step at this noise level; where the level rises, nothing earlier counts."""
         if sigma > self._sigma:
@@ -57,6 +61,7 @@ class Reuse:
         self._step, self._sigma = self._step + 1, sigma
         self._seen, self._decision = Counter(), None
 
+    @torch.compiler.disable
     def keys(self, conditions: list[Hashable], x: torch.Tensor) -> list[Hashable]:
         """Name the parts of a call's batch.
 
@@ -69,6 +74,7 @@ class Reuse:
         self._seen.update(conditions)
         return [(condition, self._seen[condition], *like) for condition in conditions]
 
+    @torch.compiler.disable
     def judge(self, keys: list[Hashable], signal: torch.Tensor) -> bool:
         """Whether a call reuses, by the change of a signal [B, ...].
 
@@ -80,6 +86,7 @@ class Reuse:
             self._keep(self._signals, keys, signal)
         return reuses
 
+    @torch.compiler.disable
     def decide(self, keys: list[Hashable], change: float = math.inf) -> bool:
         """Whether a call reuses; the step's first call decides, the others need their values.
 
@@ -94,21 +101,25 @@ class Reuse:
                 self._gate.computed()
         return self._decision and known
 
+    @torch.compiler.disable
     def keep(self, keys: list[Hashable], **values: torch.Tensor) -> None:
         """Remember what a call has computed: tensors [B, ...] by name, the same at every step."""
         for name, value in values.items():
             self._keep(self._values, _named(keys, name), value)
         self._complete.update(keys)
 
+    @torch.compiler.disable
     def has(self, keys: list[Hashable], name: str) -> bool:
         """Whether a tensor of this name is remembered for a call."""
         return self._values.has(_named(keys, name))
 
+    @torch.compiler.disable
     def recall(self, keys: list[Hashable], name: str) -> torch.Tensor:
         """The tensor [B, ...] of this name for a call that reuses; a new one."""
         parts = [self._values.recall(key, self._step) for key in _named(keys, name)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    @torch.compiler.disable
     def count(self, keys: list[Hashable], reused: bool, blocks: int, all_blocks: int) -> None:
         """Count a call, the blocks it ran, and those it would have run."""
         n, old = len(keys), self.tally

@@ -93,6 +93,7 @@ class DitBlocks:
             return extra["original_block"](args)
         return self._middle(index, args, extra["original_block"])
 
+    @torch.compiler.disable(recursive=False)
     def _front(self, index, args, original):
         if index == 0:
             self._entered["front"] = args["img"].clone()
@@ -104,6 +105,7 @@ class DitBlocks:
             self.reuses = self.reuse.judge(self.keys, signal)
         return out
 
+    @torch.compiler.disable(recursive=False)
     def _middle(self, index, args, original):
         kind = self.names[index][0]
         if index == self.front or self.names[index - 1][0] != kind:
@@ -119,6 +121,7 @@ class DitBlocks:
                 self.reuse.keep(self.keys, **self._added)
         return out
 
+    @torch.compiler.disable(recursive=False)
     def _again(self, kind, args):
         """What the blocks of a kind gave: what came in, and what they added at an earlier step."""
         made = dict(args)

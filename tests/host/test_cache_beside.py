@@ -102,8 +102,9 @@ def test_patches_of_attention_are_told_the_same_in_reused_steps(cache, nets, une
 
 @pytest.mark.parametrize(
     ("name", "policy"),
-    [("SD 1.5", EVERY_THIRD), ("SD 1.5", POLICIES[1]), ("FLUX", POLICIES[1])],
-    ids=["SD 1.5, fixed", "SD 1.5, first block", "FLUX, first block"],
+    # FLUX first: once the compiler has met its limits, it lets the rest alone
+    [("FLUX", POLICIES[1]), ("SD 1.5", EVERY_THIRD), ("SD 1.5", POLICIES[1])],
+    ids=["FLUX, first block", "SD 1.5, fixed", "SD 1.5, first block"],
 )
 def test_a_compiled_network_is_cached_alike(cache, nets, unet, flux, name, policy):
     compiled = pytest.importorskip("comfy_api.torch_helpers")
