@@ -38,6 +38,7 @@ usage: python run.py [command]
   ledger LEDGER.jsonl [--add RESULTS.json]
                         keep what each step to a fast model cost, and show how the losses add up
   bench                 time one picture of the demo model and of each student, by turns
+  bench CONFIG.toml     time one picture of each model of such a file as evaluate takes
   train-demo FOLDER     train the demo model anew, from nothing; hours on a CPU
   train-demo-students FOLDER [NAME ...]
                         train the demo model's students from it, in this folder; hours on a CPU

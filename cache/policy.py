@@ -18,6 +18,8 @@ import torch
 FIRST_BLOCK, ACCUMULATED = "first block", "accumulated change"
 FIXED, WHOLE_STEP = "fixed", "whole step"
 KINDS = (FIRST_BLOCK, ACCUMULATED, FIXED, WHOLE_STEP)
+# below, every step differs too much from the one before to be reused
+LEAST_STEPS = 10
 # of TeaCache's polynomial, of degree 4
 COEFFICIENTS = 5
 

@@ -28,8 +28,9 @@ class Way(NamedTuple):
     """A way to make a picture.
 
     Attributes:
-        load: () -> Make; what a machine cannot do shows when it makes its first picture.
-        is_usual: False where it takes minutes and gains nothing on a CPU, so that it must be named.
+        load: () -> Make; what a machine cannot do shows then, or with the first picture.
+        is_usual: False where a machine may not be able to, so that it is tried; those of the demo
+            model take minutes and gain nothing on a CPU, so that they must be named.
     """
 
     name: str

@@ -13,6 +13,7 @@ import torch
 from ..evaluate.golden_set import Golden
 from .diffusers_files import INDEX, network_part, read_json, read_scheduler
 from .diffusers_pipeline import load_pipeline
+from .diffusers_speed_ups import check_speed_ups, explained
 from .evaluation_config import EvaluationConfig, Model
 from .golden_pictures import Contender, Maker
 from .model_sampling import chosen
@@ -59,12 +60,16 @@ def contenders_of(config: EvaluationConfig, device: torch.device) -> list[Conten
         ValueError: a model cannot be sampled as it is asked for, or cannot make these pictures.
         OSError: a file cannot be read.
     """
-    plans = [
+    dtype = dtype_of(config.pictures.dtype, device)
+    return [_contender(plan, config.golden_set, device, dtype) for plan in plans_of(config)]
+
+
+def plans_of(config: EvaluationConfig) -> list[Plan]:
+    """How each of the models makes its pictures; errors as of `contenders_of`."""
+    return [
         _placed(f"[model] number {i}", model, config.golden_set)
         for i, model in enumerate(config.models, 1)
     ]
-    dtype = dtype_of(config.pictures.dtype, device)
-    return [_contender(plan, config.golden_set, device, dtype) for plan in plans]
 
 
 def _placed(place, model, golden_set):
@@ -88,6 +93,7 @@ def plan_of(model: Model) -> Plan:
     if part is None or not hasattr(diffusers, pipeline):
         raise ValueError(f"{model.folder / INDEX} names no network that diffusers has.")
     picked = chosen(model, scheduler, pipeline)
+    check_speed_ups(model, pipeline, picked.sampling.passes)
     network = read_json(model.folder / part / "config.json")
     return Plan(
         model,
@@ -129,7 +135,7 @@ def _check_rows(plan, golden_set):
 
 
 def _contender(plan, golden_set, device, dtype):
-    load = lambda: _maker(plan, golden_set, device, dtype)
+    load = lambda: maker_of(plan, loaded(plan, dtype).to(device), golden_set)
     return Contender(plan.model.name, plan.passes, request_of(plan, dtype), load)
 
 
@@ -148,17 +154,30 @@ def request_of(plan: Plan, dtype: torch.dtype) -> dict:
         "call": plan.sampling.call | plan.guided.call,
         "negative": model.negative,
         "dtype": str(dtype).removeprefix("torch."),
+        **model.speed_ups,
     }
 
 
-def _maker(plan, golden_set: Sequence[Golden], device, dtype) -> Maker:
+def loaded(plan: Plan, dtype: torch.dtype) -> Any:
+    """A model's pipeline, on the CPU; errors as of `load_pipeline`."""
     pipeline = load_pipeline(
         plan.model, plan.part, plan.sampling.scheduler, plan.lora_strength, dtype
-    ).to(device)
+    )
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def maker_of(plan: Plan, pipeline: Any, golden_set: Sequence[Golden]) -> Maker:
+    """What makes pictures with a pipeline, on the device that it is on.
+
+    Raises:
+        ValueError, by the maker: the machine cannot run it in fp8 or compiled, or what it makes is
+            no picture.
+    """
 
     def make(rows: Sequence[Golden]) -> np.ndarray:
-        pictures = pipeline(**_arguments(plan, rows)).images
+        with explained(plan.model):
+            pictures = pipeline(**_arguments(plan, rows)).images
         _check_pictures(plan, pictures, rows, golden_set)
         return (pictures * 255.0).round().astype(np.uint8)
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from ..lora.header import read_header
 from ..recipes.structure import COMPANIONS
 from .diffusers_files import INDEX, LOCAL, from_file, read_json, variant_of
+from .diffusers_speed_ups import speed_up
 from .evaluation_config import Model
 from .even_lora import evened
 
@@ -45,6 +46,7 @@ def load_pipeline(
     pipeline.scheduler = type(scheduler).from_config(scheduler.config)
     if model.lora is not None:
         _fuse(pipeline, model, lora_strength)
+    speed_up(pipeline, part, model, dtype)
     return pipeline
 
 

@@ -47,6 +47,9 @@ class Model(NamedTuple):
         negative: of rows that have none of their own.
         scheduler: "class" and its options; None is the folder's own.
         recipe: AUTO, or the id of one.
+        fp8: the network's weights are kept in 8 bits, and each layer is widened while it runs.
+        cache: relative change of the first block up to which a step is reused; None is no cache.
+        compile: the network is compiled by torch.
     """
 
     name: str
@@ -60,6 +63,15 @@ class Model(NamedTuple):
     negative: str = ""
     scheduler: dict[str, Any] | None = None
     recipe: str | None = None
+    fp8: bool = False
+    cache: float | None = None
+    compile: bool = False
+
+    @property
+    def speed_ups(self) -> dict[str, Any]:
+        """Those that are asked for, by their keys in the file."""
+        values = {"fp8": self.fp8, "cache": self.cache, "compile": self.compile}
+        return {name: value for name, value in values.items() if value}
 
     @property
     def folder(self) -> Path:

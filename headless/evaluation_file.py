@@ -73,6 +73,9 @@ MODEL_OPTIONAL = {
     "negative": any_text,
     "scheduler": _scheduler,
     "recipe": text,
+    "fp8": truth,
+    "cache": number(above=0.0, high=10.0),
+    "compile": truth,
 }
 REQUIRED = {
     "golden_set": section(

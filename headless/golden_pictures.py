@@ -1,5 +1,6 @@
 """The pictures of a golden set, made by one contender after the other, each picture once."""
 
+import gc
 import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -64,6 +65,8 @@ def make_sets(
         on_made = lambda count: bar.update(count * here.of)
         for one in contenders:
             sets.append(make_pictures(one, golden_set, folder, here, batch=batch, on_made=on_made))
+            # networks that diffusers has hooked into know themselves, and would stay for a while
+            gc.collect()
     return sets
 
 

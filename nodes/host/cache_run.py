@@ -8,7 +8,7 @@ from comfy.model_patcher import create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 
 from ...cache.families import FAMILIES, Family
-from ...cache.policy import WHOLE_STEP, Policy
+from ...cache.policy import LEAST_STEPS, WHOLE_STEP, Policy
 from ...cache.reuse import Reuse, Tally
 from ...evaluate.compare import psnr, ssim
 from .cache_dit import DitBlocks, blocks_of
@@ -23,7 +23,6 @@ KEY = "fewstep.cache"
 # ComfyUI's own caches
 OTHERS = {"easycache": "EasyCache", "lazycache": "LazyCache"}
 UNET = "UNetModel"
-LEAST_STEPS = 10
 # samplers that put fresh noise in at every step
 STOCHASTIC = ("lcm", "tcd")
 

@@ -15,6 +15,7 @@ from fewstep.headless.evaluation_file import (
     read_evaluation,
 )
 
+FAST = {"fp8": True, "compile": True}
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.toml"
 WHOLE = """
 [golden_set]
@@ -35,6 +36,7 @@ path = "model"
 steps = 8
 cfg = 4
 negative = "blurry"
+cache = 0.08
 
 [[model]]
 name = "student"
@@ -44,6 +46,8 @@ lora = "mine.safetensors"
 lora_strength = 0.5
 cfg = 1.0
 recipe = "auto"
+fp8 = true
+compile = true
 
 [features]
 clip = "clip"
@@ -72,8 +76,8 @@ def test_every_value_arrives_and_paths_are_relative_to_the_file(tmp_path):
     assert config.pictures == Pictures(tmp_path / "../found", 3, "float32", "cpu")
     file = tmp_path / "mine.safetensors"
     assert config.models == [
-        Model("Teacher", tmp_path / "model", steps=8, cfg=4.0, negative="blurry"),
-        Model("student", file, tmp_path / "model", file, 0.5, cfg=1.0, recipe="auto"),
+        Model("Teacher", tmp_path / "model", steps=8, cfg=4.0, negative="blurry", cache=0.08),
+        Model("student", file, tmp_path / "model", file, 0.5, cfg=1.0, **FAST, recipe="auto"),
     ]
     assert [model.folder for model in config.models] == [tmp_path / "model"] * 2
     files = (tmp_path / name for name in ("clip", "inception.pth", "vgg.pth"))
@@ -114,6 +118,9 @@ def test_a_set_that_comes_along_is_named(tmp_path):
         ("steps = 8", "steps = true", r"\[model\] number 1 steps is true; allowed is a whole"),
         ("cfg = 4", "cfg = 0", r"\[model\] number 1 cfg is 0; allowed is a number from 1 to 100"),
         ("cfg = 4", "speed = 4", r"\[model\] number 1 speed is \"speed\"; allowed is one of name"),
+        ("cache = 0.08", "cache = 0", r"number 1 cache is 0; allowed is a number above 0 to 10"),
+        ("fp8 = true", "fp8 = 1", r"\[model\] number 2 fp8 is 1; allowed is true or false"),
+        ("compile = true", 'compile = "max"', r"2 compile is \"max\"; allowed is true or false"),
         ('name = "student"', "", r"\[model\] number 2 is .*allowed is .*name is missing"),
         ('[[model]]\nname = "T', '[model]\nname = "T', "is no TOML"),
         (
