@@ -76,9 +76,7 @@ def run_core(arguments):
 def run_host(arguments):
     hosts = known_hosts()
     python = environment_of(hosts)
-    # elsewhere a server would outlive the process of a run that is told to stop
-    processes = side_by_side() if server.C_LIBRARY else []
-    arguments = [*processes, ROOT / "tests" / "host", *arguments]
+    arguments = [*servers_side_by_side(), ROOT / "tests" / "host", *arguments]
     return [run_in_host("host", host, python, arguments, **ONE_THREAD) for host in hosts]
 
 
@@ -88,8 +86,9 @@ def run_browser(arguments):
         raise LeftOut(find_chromium.not_found())
     hosts = known_hosts()
     python = environment_of(hosts)
-    paths = [ROOT / "tests" / "browser", *arguments]
-    return [run_in_host("browser", hosts[0], python, paths, CHROMIUM_PATH=chromium)]
+    arguments = [*servers_side_by_side(), ROOT / "tests" / "browser", *arguments]
+    variables = {"CHROMIUM_PATH": chromium, **ONE_THREAD}
+    return [run_in_host("browser", hosts[0], python, arguments, **variables)]
 
 
 RUN = {"core": run_core, "host": run_host, "browser": run_browser}
@@ -105,6 +104,11 @@ def known_hosts():
 def environment_of(hosts):
     environment.ensure("headless", "evaluate", "test")
     return environment.ensure_comfyui(hosts)
+
+
+def servers_side_by_side():
+    """As side_by_side; not where a server would outlive a process that is told to stop."""
+    return side_by_side() if server.C_LIBRARY else []
 
 
 def side_by_side():
