@@ -56,11 +56,14 @@ RULES = {
         for name in ("waterfall", "latency")
     },
     "nodes/host/picture_files.py": Rule((), (*TENSORS, "PIL")),
+    "nodes/host/live.py": Rule((), (*TENSORS, "PIL", "protocol")),
+    "nodes/host/keep.py": Rule(("evaluate",), (*HOST, "PIL", "aiohttp")),
     "headless/pairs.py": Rule(("evaluate",), ("aiohttp",)),
     "headless/evaluation_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless/latency_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless/waterfall_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
+    "docs/draw_icon.py": Rule((), ("PIL",)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
 }
