@@ -17,9 +17,11 @@ from .golden_pictures import FewStepGoldenPictures
 from .golden_set import FewStepGoldenSet
 from .guidance import FewStepGuidance
 from .guider import FewStepGuider
+from .host.keep import serve_keep
 from .host.pairs import serve_pairs
 from .join_data import FewStepJoinData
 from .ledger import FewStepLedger
+from .live import FewStepLiveOutput
 from .loaders import FewStepLoraLoader, FewStepModelLoader
 from .negative import FewStepNegative
 from .picture_data import FewStepPictureData
@@ -60,6 +62,7 @@ NODES = [
     FewStepEvaluate,
     FewStepLedger,
     FewStepBenchmark,
+    FewStepLiveOutput,
     FewStepDemoModel,
 ]
 
@@ -72,6 +75,7 @@ class FewStepExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         dropdowns.add_if_wanted()
         serve_pairs()
+        serve_keep()
         return sound(NODES)
 
 

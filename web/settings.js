@@ -14,5 +14,13 @@ app.registerExtension({
       type: "boolean",
       defaultValue: false,
     },
+    {
+      id: "FewStep.Live",
+      category: ["FewStep", "Live", "Live"],
+      name: "Buttons for live pictures on Live Output (FewStep)",
+      tooltip: "Off: the node shows its picture after Run alone. Takes effect when the page is loaded.",
+      type: "boolean",
+      defaultValue: true,
+    },
   ],
 });

@@ -18,6 +18,7 @@ OUR_NODE = {
     "distill": "FewStepDistill",
     "fewstep_demo": "FewStepDemoModel",
     "guider_first_step_cfg": "FewStepGuider",
+    "live": "FewStepLiveOutput",
     "prove": "FewStepEvaluate",
 }
 UNKNOWN = """() => window.app.graph.nodes

@@ -36,6 +36,7 @@ IDS = {
     "FewStepLedger",
     "FewStepBenchmark",
     "FewStepDemoModel",
+    "FewStepLiveOutput",
 }
 # inputs whose choices are the user's files, or more than a page can list
 LONG_LISTS = {"lora_name", "model_name", "file", "recipe_id"}

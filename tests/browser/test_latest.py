@@ -1,0 +1,105 @@
+"""When Live begins a run and when it cuts one off, on a clock that is made up."""
+
+import pytest
+
+# a run takes so long, and so long until one that is cut off has ended; letters come by the clock
+SIMULATE = """async ({ url, duration, cutting, letters, gap }) => {
+    const { Latest } = await import(url);
+    let clock = 0, number = 0, flying = null, most = 0;
+    const events = [];
+    const later = (milliseconds, act) => {
+        const event = { at: clock + milliseconds, act, number: number++ };
+        events.push(event);
+        return () => { event.act = () => {}; };
+    };
+    const seen = { runs: [], shown: [], most: 0 };
+    let state = 0;
+    const latest = new Latest({
+        now: () => clock,
+        later,
+        begin: () => {
+            const run = { state, began: clock };
+            seen.runs.push(run);
+            flying = run;
+            seen.most = Math.max(seen.most, seen.runs.filter(one => !one.ended).length);
+            run.forget = later(duration, () => finish(run, true));
+        },
+        cut: () => {
+            const run = flying;
+            if (run.isCut) return;
+            run.isCut = true;
+            run.forget();
+            later(cutting, () => finish(run, false));
+        },
+    });
+    function finish(run, isShown) {
+        run.ended = true;
+        flying = null;
+        if (isShown) seen.shown.push({ state: run.state, at: clock });
+        latest.ended(isShown);
+    }
+    // one run beforehand, so that its time is known
+    latest.edited();
+    for (let letter = 1; letter <= letters; letter++)
+        later(3 * duration + gap * letter, () => { state = letter; latest.edited(); });
+    while (events.length) {
+        events.sort((a, b) => a.at - b.at || a.number - b.number);
+        const event = events.shift();
+        clock = event.at;
+        event.act();
+    }
+    return {
+        most: seen.most,
+        runs: seen.runs.map(({ state, began }) => ({ state, began })),
+        shown: seen.shown,
+        last: 3 * duration + gap * letters,
+        duration: latest.duration,
+    };
+}"""
+LETTERS, GAP = 40, 125  # milliseconds
+
+
+@pytest.fixture
+def simulate(page, server):
+    page.goto(f"{server.url}/fewstep/pairs")
+
+    def run(duration, cutting=20, letters=LETTERS, gap=GAP):
+        given = {"duration": duration, "cutting": cutting, "letters": letters, "gap": gap}
+        given["url"] = f"{server.url}/extensions/fewstep/live/latest.js"
+        return page.evaluate(SIMULATE, given)
+
+    return run
+
+
+@pytest.mark.parametrize("duration", [20, 60, 100, 150, 240, 300, 420, 500, 700, 900])
+def test_while_typing_pictures_come_and_the_last_is_there_one_run_after_the_last_letter(
+    simulate, duration
+):
+    found = simulate(duration)
+    typing = [run for run in found["runs"] if run["state"]]
+    shown = [one for one in found["shown"] if one["state"]]
+    assert found["most"] == 1 and len(typing) <= LETTERS
+    # never an older picture behind a newer one
+    states = [one["state"] for one in shown]
+    assert states == sorted(states) and states[-1] == LETTERS
+    assert shown[-1]["at"] - found["last"] <= duration + 150
+    # one each second or so, as long as a run is no longer than that
+    assert len(shown) >= (5 if duration <= 500 else 3)
+
+
+@pytest.mark.parametrize("cutting", [0, 10, 60])
+def test_it_does_not_matter_how_soon_a_run_ends_that_was_cut_off(simulate, cutting):
+    found = simulate(300, cutting)
+    assert found["shown"][-1]["state"] == LETTERS and found["most"] == 1
+
+
+def test_a_run_of_seconds_is_cut_off_by_every_edit_and_ends_with_the_last(simulate):
+    found = simulate(5000, letters=10)
+    assert found["shown"][-1]["state"] == 10
+    assert found["shown"][-1]["at"] - found["last"] <= 5000 + 150
+
+
+def test_an_edit_after_a_pause_waits_for_nothing_but_a_tenth_of_a_run(simulate):
+    found = simulate(200, letters=3, gap=1000)
+    assert [run["began"] for run in found["runs"][1:]] == [1620, 2620, 3620]
+    assert found["duration"] == 200

@@ -1,0 +1,201 @@
+"""Live in the real frontend: one types, and the picture follows."""
+
+import json
+import time
+
+import pytest
+from browser import frontend
+
+LIVE = """() => window.app.graph.nodes.find(node => node.type === "FewStepLiveOutput")"""
+PROMPT = """text => {
+    const node = window.app.graph.nodes.find(node => node.type === "CLIPTextEncode");
+    node.widgets.find(widget => widget.name === "text").value = text;
+}"""
+# counts what is asked of the server and what comes of it, by the API's own events
+COUNT = """async () => {
+    const { api } = await import("/scripts/api.js");
+    const seen = window.seen = { started: [], ended: [], cut: [], pictures: [] };
+    const note = (name, list, of) =>
+        api.addEventListener(name, ({ detail }) => list.push(of(detail)));
+    note("execution_start", seen.started, detail => detail.prompt_id);
+    note("execution_success", seen.ended, detail => detail.prompt_id);
+    note("execution_interrupted", seen.cut, detail => detail.prompt_id);
+    note("b_preview_with_metadata", seen.pictures, detail => detail.jobId);
+}"""
+# letters of a second
+SPEED = 8
+TEXT = "a blue star on a brown background, large"
+
+
+@pytest.fixture
+def live(page, server):
+    """The page with the example workflow open, nothing switched on yet."""
+    server.client.post_json("/settings/Comfy.TutorialCompleted", True)
+    # wide enough for the whole graph at a scale at which the page draws what is inside nodes
+    page.set_viewport_size({"width": 1900, "height": 1000})
+    frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
+    page.get_by_role("button", name="Live", exact=True).wait_for()
+    page.evaluate(COUNT)
+    yield page
+    assert page.trouble == []
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def shown(page):
+    """The address of the picture on the node; None before the first."""
+    return page.get_by_alt_text("the latest picture").get_attribute("src")
+
+
+def wait_for_picture(page, other_than=None):
+    page.wait_for_function(
+        """before => {
+            const image = document.querySelector("img[alt='the latest picture']");
+            return image?.src && image.src !== before && image.naturalWidth;
+        }""",
+        arg=other_than,
+        timeout=frontend.LONG,
+    )
+    return shown(page)
+
+
+def seen(page):
+    return page.evaluate("() => window.seen")
+
+
+def is_idle(server):
+    queue = server.client.get_json("/queue")
+    return not queue["queue_running"] and not queue["queue_pending"]
+
+
+def wait_until_idle(server):
+    deadline = time.monotonic() + 60
+    while not is_idle(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def pixels(page):
+    """What the node shows, as a PNG data address."""
+    return page.evaluate("""async () => {
+        const image = document.querySelector("img[alt='the latest picture']");
+        await image.decode();
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL();
+    }""")
+
+
+def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live, server):
+    button(live, "Live").click()
+    wait_for_picture(live)
+    before = seen(live)["started"]
+    for end in range(1, len(TEXT) + 1):
+        live.evaluate(PROMPT, TEXT[:end])
+        live.wait_for_timeout(1000 / SPEED)
+    live.wait_for_timeout(200)
+    wait_until_idle(server)
+    live.wait_for_timeout(500)
+    after = seen(live)
+    ended = [one for one in after["ended"] if one not in before]
+    # how many pictures come while one types is told by test_latest.py, on a clock of its own
+    assert 1 <= len(ended) and len(after["started"]) - len(before) <= len(TEXT)
+    # pictures come in the order in which their runs began
+    order = [after["started"].index(one) for one in after["pictures"]]
+    assert order == sorted(order)
+    typed = pixels(live)
+    assert typed == picture_of(live, server, TEXT)
+    button(live, "Stop").click()
+
+
+def picture_of(page, server, text):
+    """What the same graph shows for a text without Live."""
+    button(page, "Stop").click()
+    page.evaluate(PROMPT, text)
+    before = shown(page)
+    frontend.press_run(page)
+    wait_for_picture(page, before)
+    found = pixels(page)
+    button(page, "Live").click()
+    page.wait_for_timeout(300)
+    return found
+
+
+def test_an_edit_that_changes_nothing_upstream_starts_nothing(live, server):
+    button(live, "Live").click()
+    wait_for_picture(live)
+    wait_until_idle(server)
+    before = seen(live)["started"]
+    # a note is no part of what is run, nor is where a node lies
+    live.evaluate("""() => {
+        const node = window.app.graph.nodes.find(node => node.type === "Note");
+        node.widgets[0].value = "other words";
+        node.pos[0] += 5;
+    }""")
+    live.wait_for_timeout(600)
+    assert seen(live)["started"] == before
+    button(live, "Stop").click()
+    live.evaluate(PROMPT, "a red ring")
+    live.wait_for_timeout(600)
+    assert seen(live)["started"] == before
+
+
+def test_what_was_queued_by_hand_is_left_alone(live, server):
+    button(live, "Live").click()
+    wait_for_picture(live)
+    source = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}}
+    source["inputs"]["color"] = 255
+    queued = []
+    for turn in range(12):
+        live.evaluate(PROMPT, TEXT[: turn + 10])
+        if turn in (3, 7):
+            saved = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+            saved["inputs"]["filename_prefix"] = f"by hand {turn}"
+            queued.append(server.client.queue({"1": source, "2": saved}))
+        live.wait_for_timeout(1000 / SPEED)
+    for one in queued:
+        server.client.wait(one)
+    button(live, "Stop").click()
+    assert not set(queued) & set(seen(live)["cut"])
+
+
+def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(live, server):
+    files = lambda: {
+        path
+        for folder in ("output", "temp")
+        for path in (server.folder / folder).rglob("*")
+        if path.is_file()
+    }
+    before = files()
+    button(live, "Live").click()
+    wait_for_picture(live)
+    live.evaluate(PROMPT, "a green cross on a pink background")
+    wait_for_picture(live, shown(live))
+    wait_until_idle(server)
+    assert files() == before
+    button(live, "Keep").click()
+    live.get_by_text("kept as fewstep_live").wait_for()
+    (kept,) = files() - before
+    from PIL import Image
+
+    with Image.open(kept) as image:
+        told = {word: json.loads(image.info[word]) for word in ("prompt", "workflow")}
+        assert image.size == (128, 128)
+    texts = [node["inputs"].get("text") for node in told["prompt"].values()]
+    assert "a green cross on a pink background" in texts
+    assert any(node["type"] == "FewStepLiveOutput" for node in told["workflow"]["nodes"])
+    button(live, "Stop").click()
+
+
+def test_an_error_stops_it_and_is_told_on_the_node(live, server):
+    button(live, "Live").click()
+    wait_for_picture(live)
+    live.evaluate("""() => {
+        const node = window.app.graph.nodes.find(node => node.type === "FewStepSigmas");
+        node.widgets.find(widget => widget.name === "steps").value = 5000;
+    }""")
+    button(live, "Live").wait_for()
+    live.get_by_role("status").filter(has_text="steps").wait_for()
