@@ -68,8 +68,15 @@ async function look() {
   const now = quickState();
   if (now === quick) return;
   quick = now;
-  const { state, targets } = await whatLeadsToLive();
+  let found;
+  try {
+    found = await whatLeadsToLive();
+  } catch (error) {
+    stop(error.message);
+    return;
+  }
   if (!isOn()) return;
+  const { state, targets } = found;
   if (!targets.length) {
     stop("There is no active Live Output (FewStep) in this workflow.");
   } else if (state !== asked) {
@@ -187,12 +194,14 @@ const listeners = {
     if (run && passes) run.passes += Number(passes[1]);
   },
   execution_success: ({ detail }) => {
+    dropped.delete(detail.prompt_id);
     if (!run || run.id !== detail.prompt_id) return;
     const { passes, isShown } = run;
     end(detail.prompt_id, isShown);
     if (isShown) tell(told(passes));
   },
   execution_interrupted: ({ detail }) => {
+    dropped.delete(detail.prompt_id);
     if (!run || run.id !== detail.prompt_id) return;
     if (run.isCut) end(detail.prompt_id, false);
     // the user has pressed Cancel

@@ -22,6 +22,8 @@ PROMPTS, PAIRS = 91, 100
 # of prompts on which the rater prefers the brighter picture
 BIAS = 0.7
 NAMES = "zebra", "quagga"
+# what somebody may have written as a prompt
+NASTY = '<img src=x onerror="window.struck = 1"><script>window.struck = 1</script>\n' + "é" * 19_000
 # names of contenders and of their files
 SECRET = r"zebra|quagga|\d{5}\.png"
 BRIGHTNESS = """async () => Promise.all(["left", "right"].map(async side => {
@@ -41,7 +43,7 @@ SHOWN = """answered => !document.querySelector("button[name=left]")?.disabled
 def start(comfyui, tmp_path_factory):
     """() -> a running ComfyUI with two sets of pictures, the same again after it was killed."""
     folder, port = tmp_path_factory.mktemp("pairs"), free_port()
-    rows = golden_set(PROMPTS, tags=("faces",))
+    rows = prompts()
     for name, brightness in zip(NAMES, (60, 180), strict=True):
         make_set(folder / "output" / "fewstep", name, rows, lambda _, b=brightness: grey(b))
     running = []
@@ -56,6 +58,11 @@ def start(comfyui, tmp_path_factory):
     yield started
     for server in running:
         server.stop()
+
+
+def prompts():
+    rows = golden_set(PROMPTS, tags=("faces",))
+    return [rows[0]._replace(prompt=NASTY), *rows[1:]]
 
 
 def prefers_brighter(prompt):
@@ -142,8 +149,9 @@ def rated(browser, start):
 
 
 def test_a_hundred_pairs_are_seen_once_each_though_the_server_was_killed(rated):
-    _, _, seen, path = rated
+    page, _, seen, path = rated
     assert seen == list(range(PAIRS))
+    assert page.evaluate("() => window.struck") is None
     with sqlite3.connect(path) as db:
         kept = db.execute("SELECT number FROM events WHERE event = 'vote' ORDER BY id").fetchall()
     assert [number for (number,) in kept] == seen
@@ -155,8 +163,7 @@ def test_the_result_is_the_raters_bias_within_its_interval(rated):
     page.get_by_text("How often").wait_for()
     told = page.inner_text(".is-text")
     low, high = (int(n) / 100 for n in re.search(r"\((\d+) % to (\d+) %\)", told).groups())
-    prompts = [golden.prompt for golden in golden_set(PROMPTS)]
-    mine = sum(map(prefers_brighter, prompts)) / PROMPTS
+    mine = sum(prefers_brighter(golden.prompt) for golden in prompts()) / PROMPTS
     assert low < BIAS < high and low < mine < high and 0.5 < low and high - low < 0.25
     assert re.search(r"quagga is preferred to zebra: \d+ % of the votes", told)
     assert "100 % of the pairs got the same answer" in told
