@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..diffusion.plain_name import check_plain
-from .pairing import Pair, Prompt, Study, check_contenders
+from .pairing import QUESTION, Pair, Prompt, Study, check_contenders
 from .picture_file import bare_png, read_picture, read_provenance
 from .picture_set import PictureSet
 from .votes import Votes
@@ -25,7 +25,6 @@ ENDING = ".sqlite"
 SIDES = "left", "right"
 # characters
 LONGEST_NAME, LONGEST_QUESTION = 40, 200
-QUESTION = "Which picture is better?"
 # by the tag of a prompt: what it is hard for
 FOCUS: Mapping[str, str] = MappingProxyType(
     {

@@ -19,6 +19,7 @@ REPEATS = 0.1
 APART = 10
 # characters
 LONGEST_NAME = 64
+QUESTION = "Which picture is better?"
 
 
 class Prompt(NamedTuple):
@@ -44,7 +45,7 @@ class Study(NamedTuple):
     contenders: tuple[str, ...]
     prompts: tuple[Prompt, ...]
     seed: int
-    question: str = "Which picture is better?"
+    question: str = QUESTION
     questions: Mapping[str, str] = MappingProxyType({})
     repeats: float = REPEATS
 

@@ -121,7 +121,8 @@ async def _asset(request):
 
 
 def _sets(folder, words, body):
-    return {"sets": [one._asdict() for one in comparisons.offered(folder)]}
+    found = [one._asdict() for one in comparisons.offered(folder)]
+    return {"sets": found, "question": comparisons.QUESTION}
 
 
 def _studies(folder, words, body):

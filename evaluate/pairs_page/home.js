@@ -4,7 +4,6 @@ import { element, tell } from "./elements.js";
 import { ask } from "./server.js";
 
 const NAME = "fewstep-rater";
-const QUESTION = "Which picture is better?";
 
 /** The name under which this browser's votes are kept; "" where nobody has said it yet. */
 export function raterName() {
@@ -13,7 +12,7 @@ export function raterName() {
 
 /** All comparisons, and a form for a new one, as elements. */
 export async function home() {
-  const [{ studies }, { sets }] = await Promise.all([ask("studies"), ask("sets")]);
+  const [{ studies }, { sets, question }] = await Promise.all([ask("studies"), ask("sets")]);
   return [
     element("h1", {}, "Blind comparison"),
     element("p", {}, "Two pictures of one prompt and one noise, side by side, without a word of whose they are. " +
@@ -22,7 +21,7 @@ export async function home() {
     element("h2", {}, "Comparisons"),
     studies.length ? element("ul", { class: "studies" }, ...studies.map(study)) : element("p", {}, "None yet."),
     element("h2", {}, "Begin another"),
-    begin(sets),
+    begin(sets, question),
   ];
 }
 
@@ -41,13 +40,13 @@ function study({ name, is_closed, problem }) {
     element("a", { href: at("results") }, "Results"));
 }
 
-function begin(sets) {
+function begin(sets, usual) {
   if (!sets.length) {
     return element("p", {}, "There are no pictures yet. Make sets of one golden set with Golden Pictures " +
       "(FewStep) or python run.py evaluate, and load this page anew.");
   }
   const name = element("input", { id: "name", maxlength: 40, required: true, value: "comparison" });
-  const question = element("input", { id: "question", maxlength: 200, required: true, value: QUESTION });
+  const question = element("input", { id: "question", maxlength: 200, required: true, value: usual });
   const focus = element("input", { id: "focus", type: "checkbox", checked: true });
   const boxes = sets.map(set);
   const form = element("form", {},

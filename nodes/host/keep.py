@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import sys
 from pathlib import Path
 
 import folder_paths
@@ -12,17 +11,18 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ...evaluate.picture_set import write_whole
+from .picture_files import BROKEN
+from .serving import server
 
 ROUTE = "/fewstep/live/keep"
 PREFIX = "fewstep_live"
 # names under which ComfyUI looks for them in a picture
 WORDS = "prompt", "workflow"
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def serve_keep() -> None:
     """Add the route; nothing where ComfyUI serves nobody. To be called while packs are loaded."""
-    instance = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    instance = server()
     if instance is not None:
         instance.routes.post(ROUTE)(keep)
 

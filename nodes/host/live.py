@@ -1,11 +1,12 @@
 """Pictures for the page that looks on, through the websocket it has open; nothing is written."""
 
 import math
-import sys
 
 import numpy
 import torch
 from PIL import Image
+
+from .serving import server
 
 
 def send(node, images: torch.Tensor) -> None:
@@ -17,8 +18,7 @@ def send(node, images: torch.Tensor) -> None:
     """
     from protocol import BinaryEventTypes
 
-    module, hidden = sys.modules.get("server"), getattr(node, "hidden", None)
-    instance = getattr(getattr(module, "PromptServer", None), "instance", None)
+    instance, hidden = server(), getattr(node, "hidden", None)
     if instance is None or hidden is None or hidden.unique_id is None:
         return
     told = {

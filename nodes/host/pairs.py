@@ -1,9 +1,8 @@
 """The page of blind comparisons on ComfyUI's own server."""
 
-import sys
-
 from ...evaluate.pairs_routes import pairs_routes
 from .files import fewstep_folder
+from .serving import server
 
 
 def serve_pairs() -> None:
@@ -11,7 +10,7 @@ def serve_pairs() -> None:
 
     To be called while packs are loaded; later routes are not heard.
     """
-    instance = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    instance = server()
     if instance is None:
         return
     for route in pairs_routes(fewstep_folder):

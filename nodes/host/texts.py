@@ -1,8 +1,8 @@
 """A line of text under a node, for those who look at the graph."""
 
-import sys
-
 from comfy_api.latest import io
+
+from .serving import server
 
 # hidden inputs of a node that shows texts
 NEEDED = [io.Hidden.unique_id]
@@ -14,9 +14,7 @@ def show(node, text: str) -> None:
     Args:
         node: the class that ComfyUI executes, with NEEDED as hidden in its schema.
     """
-    # a ComfyUI that serves nobody, as in a script, has not loaded its server
-    module, hidden = sys.modules.get("server"), getattr(node, "hidden", None)
-    instance = getattr(getattr(module, "PromptServer", None), "instance", None)
+    instance, hidden = server(), getattr(node, "hidden", None)
     if instance is None or hidden is None or hidden.unique_id is None:
         return
     instance.send_progress_text(text, hidden.unique_id, instance.client_id)

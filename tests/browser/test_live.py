@@ -198,4 +198,12 @@ def test_an_error_stops_it_and_is_told_on_the_node(live, server):
         node.widgets.find(widget => widget.name === "steps").value = 5000;
     }""")
     button(live, "Live").wait_for()
-    live.get_by_role("status").filter(has_text="steps").wait_for()
+    assert button(live, "Live").get_attribute("aria-pressed") == "false"
+    told = live.get_by_role("status").filter(has_text="steps")
+    told.wait_for()
+    assert "5000" in told.inner_text()
+    wait_until_idle(server)
+    before = seen(live)["started"]
+    live.evaluate(PROMPT, "a red ring")
+    live.wait_for_timeout(300)
+    assert seen(live)["started"] == before

@@ -81,7 +81,7 @@ def noises():
     return lambda: torch.randn(1, 4, 8, 8, generator=generator, dtype=torch.float64)
 
 
-def close(ours, theirs):
+def assert_alike(ours, theirs):
     # diffusers sums its table of levels in float32
     torch.testing.assert_close(ours.double(), theirs.double(), rtol=1e-5, atol=1e-5)
 
@@ -98,14 +98,14 @@ def test_lcm_is_our_lcm(pipeline, steps):
     timesteps = lcm_grid(steps)
     sigmas = from_timesteps(timesteps, TABLE)
     ours = by_trajectory(pipeline, timesteps, sigmas, landings.lcm(sigmas), True)
-    close(ours, theirs(pipeline, for_any_count("lcm-lora-sd15"), steps))
+    assert_alike(ours, theirs(pipeline, for_any_count("lcm-lora-sd15"), steps))
 
 
 def test_a_list_of_timesteps_is_our_lcm_at_these(pipeline):
     recipe = RECIPES["dmd2-sdxl-4step-lora"]
     sigmas = from_timesteps(recipe.schedule.timesteps, TABLE)
     ours = by_trajectory(pipeline, recipe.schedule.timesteps, sigmas, landings.lcm(sigmas), True)
-    close(ours, theirs(pipeline, recipe, 4))
+    assert_alike(ours, theirs(pipeline, recipe, 4))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_tcd_is_our_tcd_with_the_recipes_eta(pipeline, name, steps):
     sigmas = [*from_timesteps(timesteps, TABLE)[:-1], TABLE[0]]
     land = landings.tcd(sigmas, recipe.sampler.eta, TABLE)
     ours = by_trajectory(pipeline, timesteps, sigmas, land, False)
-    close(ours / (1 + TABLE[0] ** 2) ** 0.5, theirs(pipeline, recipe, steps))
+    assert_alike(ours / (1 + TABLE[0] ** 2) ** 0.5, theirs(pipeline, recipe, steps))
 
 
 @pytest.mark.parametrize(("steps", "cfg"), [(3, 5.0), *((steps, 1.0) for steps in COUNTS)])
@@ -127,13 +127,13 @@ def test_euler_at_trailing_timesteps_is_our_euler(pipeline, steps, cfg):
     ours = sample_euler(
         denoiser(pipeline, timesteps, cfg=cfg), noises()() * sigmas[0], sigmas, process=VE
     )
-    close(ours, theirs(pipeline, recipe, steps, cfg))
+    assert_alike(ours, theirs(pipeline, recipe, steps, cfg))
 
 
 def test_one_step_of_turbo_is_our_euler(pipeline):
     sigmas = from_timesteps([999], TABLE)
     ours = sample_euler(denoiser(pipeline, [999]), noises()() * sigmas[0], sigmas, process=VE)
-    close(ours, theirs(pipeline, RECIPES["sd-turbo"], 1))
+    assert_alike(ours, theirs(pipeline, RECIPES["sd-turbo"], 1))
 
 
 def test_a_network_that_predicts_x0_is_taken_at_its_word(pipeline):
@@ -141,7 +141,9 @@ def test_a_network_that_predicts_x0_is_taken_at_its_word(pipeline):
     found = theirs(pipeline, RECIPES["sdxl-lightning-1step-unet"], 1)
     states = pipeline.encode_prompt(PROMPT, "cpu", 1, False)[0]
     with torch.no_grad():
-        close(pipeline.unet(noise * sigma / (1 + sigma**2) ** 0.5, 999, states).sample, found)
+        assert_alike(
+            pipeline.unet(noise * sigma / (1 + sigma**2) ** 0.5, 999, states).sample, found
+        )
 
 
 # --- flow models ----------------------------------------------------------------------------------
