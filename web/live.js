@@ -4,6 +4,7 @@ import { app } from "/scripts/app.js";
 import { display, showPicture } from "./live/display.js";
 import { Latest } from "./live/latest.js";
 import { LIVE_OUTPUT, quickState, whatLeadsToLive } from "./live/upstream.js";
+import { t } from "./words.js";
 
 // milliseconds between looks at the graph, while live
 const LOOK = 30;
@@ -56,7 +57,7 @@ function stop(trouble = "") {
 function update() {
   for (const { live } of parts.values()) {
     live.setAttribute("aria-pressed", String(isOn()));
-    live.textContent = isOn() ? "Stop" : "Live";
+    live.textContent = t(isOn() ? "Stop" : "Live");
   }
 }
 

@@ -1,14 +1,15 @@
 // What a live output shows: the picture, how long it took, and buttons.
+import { t } from "../words.js";
 
 /** The elements of a live output; onToggle and onKeep are called for its buttons. */
 export function display({ onToggle, onKeep }) {
   const image = document.createElement("img");
-  image.alt = "the latest picture";
+  image.alt = t("the latest picture");
   const told = document.createElement("span");
   told.setAttribute("role", "status");
-  const live = button("Live", "Make the picture anew with every edit", onToggle);
+  const live = button(t("Live"), t("Make the picture anew with every edit"), onToggle);
   live.setAttribute("aria-pressed", "false");
-  const keep = button("Keep", "Save this picture with its workflow", onKeep);
+  const keep = button(t("Keep"), t("Save this picture with its workflow"), onKeep);
   const bar = document.createElement("div");
   bar.append(live, keep, told);
   const whole = document.createElement("div");
