@@ -64,6 +64,7 @@ RULES = {
     "headless/waterfall_plot.py": Rule(("evaluate",), ("matplotlib",)),
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "docs/draw_icon.py": Rule((), ("PIL",)),
+    "docs/write_english.py": Rule(),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
 }
