@@ -11,6 +11,7 @@ from .bake import FewStepBakeGuidance, FewStepDistill
 from .benchmark import FewStepBenchmark
 from .cache import FewStepCache
 from .check import FewStepCheck
+from .compare import FewStepCompare
 from .demo import FewStepDemoModel
 from .evaluate import FewStepEvaluate
 from .golden_pictures import FewStepGoldenPictures
@@ -62,6 +63,7 @@ NODES = [
     FewStepEvaluate,
     FewStepLedger,
     FewStepBenchmark,
+    FewStepCompare,
     FewStepLiveOutput,
     FewStepDemoModel,
 ]

@@ -22,5 +22,13 @@ app.registerExtension({
       type: "boolean",
       defaultValue: true,
     },
+    {
+      id: "FewStep.Compare",
+      category: ["FewStep", "Compare", "Compare"],
+      name: "A divider between the pictures on Compare (FewStep)",
+      tooltip: "Off: the node's sheet alone has the pictures. Takes effect when the page is loaded.",
+      type: "boolean",
+      defaultValue: true,
+    },
   ],
 });

@@ -15,6 +15,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 # one of ours in it, where that is not Sample
 OUR_NODE = {
     "cache": "FewStepCache",
+    "compare": "FewStepCompare",
     "distill": "FewStepDistill",
     "fewstep_demo": "FewStepDemoModel",
     "guider_first_step_cfg": "FewStepGuider",

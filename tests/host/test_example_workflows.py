@@ -214,6 +214,19 @@ def test_workflows_of_the_demo_model_run_and_each_way_gives_pictures_of_its_own(
     assert len({image.tobytes() for images in pictures for image in images}) == 4 * len(previews)
 
 
+def test_the_compare_workflow_pairs_what_teacher_and_student_make_of_the_same_noise(server, info):
+    client, workflow = server.client, read(FOLDER / "compare.json")
+    prompt = api_format(workflow, info)
+    for node in prompt.values():
+        if node["class_type"] == "FewStepSigmas":
+            node["inputs"]["steps"] = 4  # of the teacher's 50, to save time
+    (compare,) = nodes_of(workflow, "FewStepCompare")
+    pairs = client.run(prompt, seconds=600)[str(compare["id"])]["fewstep_compare"]
+    pictures = client.images({"images": [pair[side] for pair in pairs for side in "ab"]})
+    assert [image.size for image in pictures] == [(128, 128)] * 8
+    assert len({image.tobytes() for image in pictures}) == 8
+
+
 def test_the_distill_workflow_makes_a_student_and_saves_it(server, info):
     client, workflow = server.client, read(FOLDER / "distill.json")
     prompt = api_format(workflow, info)

@@ -35,6 +35,7 @@ IDS = {
     "FewStepEvaluate",
     "FewStepLedger",
     "FewStepBenchmark",
+    "FewStepCompare",
     "FewStepDemoModel",
     "FewStepLiveOutput",
 }
