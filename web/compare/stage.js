@@ -27,6 +27,8 @@ export class Stage {
     this.images = { a: document.createElement("img"), b: document.createElement("img") };
     this.names = { a: part("span", "label"), b: part("span", "label") };
     this.sum = part("span", "label");
+    this.lost = part("p", "lost");
+    this.lost.textContent = t("These pictures are no longer there. Run the workflow again.");
     const both = part("div", "both");
     for (const side of ["a", "b"]) {
       const layer = part("div", `layer fewstep-compare-${side}`);
@@ -34,9 +36,9 @@ export class Stage {
       both.append(layer);
       this.images[side].draggable = false;
       this.images[side].onload = () => this.#layOut();
-      this.images[side].onerror = () => this.#lost(side);
+      this.images[side].onerror = () => this.element.classList.add("is-lost");
     }
-    this.element.append(both, this.sum, this.slider);
+    this.element.append(both, this.sum, this.slider, this.lost);
     this.#listen();
     new ResizeObserver(() => this.#layOut()).observe(this.element);
     this.#update();
@@ -45,6 +47,7 @@ export class Stage {
   /** Show a pair of addresses. */
   show(pair, labels) {
     this.#labels = labels;
+    this.element.classList.remove("is-lost");
     for (const side of ["a", "b"]) {
       this.images[side].src = pair[side];
       this.images[side].alt = this.names[side].textContent = labels[side];
@@ -64,10 +67,6 @@ export class Stage {
     this.#isPixels = isOn;
     this.#moved = [0, 0];
     this.#layOut();
-  }
-
-  #lost(side) {
-    this.names[side].textContent = t("This picture is no longer there; run the workflow again.");
   }
 
   #update() {
@@ -90,9 +89,7 @@ export class Stage {
     if (!across || !width) return;
     const { naturalWidth, naturalHeight } = this.images.b;
     const finer = Math.max(1, naturalWidth / across, naturalHeight / down);
-    // the canvas may show its nodes smaller or larger than they are
-    const seen = this.element.getBoundingClientRect().width / width;
-    const scale = this.#isPixels ? finer / seen : Math.min(width / across, height / down);
+    const scale = this.#isPixels ? finer / this.#seen() : Math.min(width / across, height / down);
     const frame = [across * scale, down * scale];
     this.#moved = this.#moved.map((by, k) => {
       const room = Math.max(0, (frame[k] - [width, height][k]) / 2);
@@ -102,6 +99,11 @@ export class Stage {
     const found = { width: frame[0], height: frame[1], x, y };
     for (const [name, value] of Object.entries(found)) style.setProperty(`--${name}`, `${value}px`);
     this.#update();
+  }
+
+  /** How much larger than it is the canvas shows the node. */
+  #seen() {
+    return this.element.getBoundingClientRect().width / this.element.offsetWidth;
   }
 
   #listen() {
@@ -136,9 +138,7 @@ export class Stage {
     press.isDrag ||= Math.hypot(...by) > SHAKE;
     if (!press.isDrag) return;
     if (this.#isPixels) {
-      const { width } = this.element.getBoundingClientRect();
-      const seen = width / this.element.clientWidth;
-      this.#moved = press.moved.map((from, k) => from + by[k] / seen);
+      this.#moved = press.moved.map((from, k) => from + by[k] / this.#seen());
       this.#layOut();
     } else {
       this.#isHeld = true;
