@@ -30,7 +30,7 @@ class FewStepCompare(io.ComfyNode):
             inputs=_inputs(),
             outputs=[
                 io.Image.Output(
-                    "sheet",
+                    display_name="sheet",
                     tooltip="One picture of all pairs, a left and b right, none of them scaled.",
                 )
             ],
