@@ -4,14 +4,13 @@ All that a rater's page is told of a pair is its number, question, prompt and tw
 contender is on which side stays here until the end.
 """
 
-import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from . import comparison_folder as comparisons
+from .own_requests import FRESH, handler
 from .preference_report import as_json, outcome, sentences
 from .votes import KINDS, csv_text, json_text
 
@@ -24,10 +23,6 @@ ASSETS = {
         "text/javascript",
     ),
 }
-# bytes of a request
-LONGEST = 65536
-# so that neither a proxy nor a browser shows what another rater saw
-FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 # the page runs its own scripts alone, in no frame, and asks nobody else
 STRICT = {
     **FRESH,
@@ -63,50 +58,12 @@ def pairs_routes(folder: Callable[[], Path]) -> list[web.RouteDef]:
     routes = [web.route("GET", ROOT + path, answer) for path, answer in files.items()]
     for route, answer in answers.items():
         method, path = route.split()
-        routes.append(web.route(method, ROOT + path, _handler(answer, folder)))
+        routes.append(web.route(method, ROOT + path, handler(_in(folder, answer))))
     return routes
 
 
-def _handler(answer, folder):
-    """Let answer(folder, request's words, body) work beside the server's loop."""
-
-    async def handle(request):
-        if not _is_from_here(request):
-            return _refused(403, "This page answers to itself alone, not to other sites.")
-        try:
-            body = await _body(request) if request.method == "POST" else request.query
-            found = await asyncio.to_thread(answer, folder(), request.match_info, body)
-        except (ValueError, RecursionError) as error:
-            return _refused(400, str(error))
-        except OSError as error:
-            return _refused(500, str(error))
-        return found if isinstance(found, web.Response) else web.json_response(found, headers=FRESH)
-
-    return handle
-
-
-def _is_from_here(request):
-    """Whether a browser that says who asks says that it is this page, or the user himself."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is None or origin.split("://")[-1] == request.headers.get("Host")
-
-
-async def _body(request):
-    if request.content_type != "application/json":
-        raise ValueError(f"the body is {request.content_type}; send JSON.")
-    if request.content_length is None or request.content_length > LONGEST:
-        raise ValueError(f"the body has {request.content_length} bytes; allowed are {LONGEST}.")
-    found = json.loads(await request.text())
-    if not isinstance(found, dict):
-        raise ValueError("the body is no JSON object.")
-    return found
-
-
-def _refused(status, sentence):
-    return web.json_response({"error": sentence}, status=status, headers=FRESH)
+def _in(folder, answer):
+    return lambda words, body: answer(folder(), words, body)
 
 
 async def _page(request):

@@ -41,6 +41,7 @@ RULES = {
     },
     "evaluate/picture_file.py": Rule((), ("numpy", "PIL")),
     "evaluate/pairs_routes.py": Rule((), ("aiohttp",)),
+    "evaluate/own_requests.py": Rule((), ("aiohttp",)),
     # `run.py identify` runs on a bare Python, so these need nothing but the standard library
     "lora/header.py": Rule(),
     "lora/dialects.py": Rule(),
