@@ -20,6 +20,7 @@ from .guidance import FewStepGuidance
 from .guider import FewStepGuider
 from .host.keep import serve_keep
 from .host.pairs import serve_pairs
+from .host.shelf import serve_shelf
 from .join_data import FewStepJoinData
 from .ledger import FewStepLedger
 from .live import FewStepLiveOutput
@@ -31,6 +32,7 @@ from .recipes import FewStepIdentify, FewStepRecipe
 from .samplers import FewStepSamplerEuler, FewStepSamplerLCM, FewStepSamplerTCD
 from .save_lora import FewStepSaveLora
 from .schedules import FewStepSigmas
+from .shelf import give, listed
 from .teacher_data import FewStepTeacherData
 from .train_options import FewStepTrainOptions
 
@@ -78,6 +80,7 @@ class FewStepExtension(ComfyExtension):
         dropdowns.add_if_wanted()
         serve_pairs()
         serve_keep()
+        serve_shelf(listed, give)
         return sound(NODES)
 
 

@@ -12,7 +12,7 @@ from ..recipes.pieces import Applied
 from ..recipes.recipe import Recipe
 from ..recipes.words import table, told
 from .host import applied, files, loras, networks, texts
-from .known import STOP, WARN, recipes_stamp, settle, trained_on
+from .known import STOP, WARN, file_stamp, settle, trained_on
 from .schema import check_choice, schema
 from .sockets import loading_inputs, recipe_output, report_output
 
@@ -56,7 +56,7 @@ def load_lora_file(model, path, name: str, strength=1.0, steps=0, given=None, if
 def _looked_at(path, model, given, if_unsure):
     """What a LoRA file's header tells; the header itself is let go before tensors are read."""
     header = read_header(path)
-    found = settle(header, path.name, given, if_unsure)
+    found = settle(header, path, given, if_unsure)
     if found.kind not in ("lora", None):
         raise ValueError(
             f"{path.name} is a whole network, no LoRA. Load it with Model Loader (FewStep)."
@@ -85,7 +85,7 @@ def load_model(name: str, weight_dtype: str, steps: int, given: Recipe | None, i
     """
     check_choice("weight_dtype", weight_dtype, networks.WEIGHT_TYPES)
     path = files.path_of(name, files.NETWORKS)
-    found = settle(read_header(path), path.name, given, if_unsure)
+    found = settle(read_header(path), path, given, if_unsure)
     if found.kind == "lora":
         raise ValueError(f"{name} is a LoRA. Load it with LoRA Loader (FewStep).")
     # before gigabytes are loaded in vain
@@ -175,7 +175,7 @@ class FewStepLoraLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name, **others):
-        return files.stamp(lora_name, files.LORAS) + recipes_stamp()
+        return file_stamp(lora_name, files.LORAS)
 
     @classmethod
     def execute(cls, model, lora_name, strength, steps, if_unsure, recipe=None) -> io.NodeOutput:
@@ -228,7 +228,7 @@ class FewStepModelLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name, **others):
-        return files.stamp(model_name, files.NETWORKS) + recipes_stamp()
+        return file_stamp(model_name, files.NETWORKS)
 
     @classmethod
     def execute(cls, model_name, weight_dtype, steps, if_unsure, recipe=None) -> io.NodeOutput:

@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..lora.header import read_header
 from ..recipes.words import cautions, settings, table, told
 from .host import files
-from .known import chosen, identified, recipe_ids, recipes_stamp
+from .known import chosen, file_stamp, identified, recipe_ids, recipes_stamp
 from .schema import schema
 from .sockets import recipe_output, report_output, steps_input
 
@@ -82,12 +82,12 @@ class FewStepIdentify(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file, hash=False):
-        return files.stamp(file, files.ALL) + recipes_stamp()
+        return file_stamp(file, files.ALL)
 
     @classmethod
     def execute(cls, file, hash=False) -> io.NodeOutput:
         path = files.path_of(file, files.ALL)
         header = read_header(path)
         sha256 = files.hashed(path) if hash else None
-        found = identified(header, path.name, sha256)
+        found = identified(header, path, sha256)
         return io.NodeOutput(found.recipe, told(found, path.name))

@@ -55,7 +55,7 @@ def _distilled_as(model):
             return file.recipe.title
     path = networks.file_of(model)
     if path is not None and path.suffix == ".safetensors" and path.is_file():
-        found = identified(read_header(path), Path(path).name)
+        found = identified(read_header(path), Path(path))
         if found.recipe is not None and found.recipe.is_distilled:
             return found.recipe.title
     return networks.distilled_class(model)

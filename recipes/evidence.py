@@ -58,6 +58,18 @@ def is_network_of(recipe: Recipe, structure: Structure) -> bool:
     return structure.kind is None or (recipe.kind == "lora") == (structure.kind == "lora")
 
 
+def misfit(recipe: Recipe, structure: Structure) -> str:
+    """A sentence on a recipe that a file cannot have; empty where nothing speaks against it."""
+    if is_network_of(recipe, structure):
+        return ""
+    kind = KIND_WORDS.get(structure.kind, "a file")
+    found = f"{kind} for {structure.base}" if structure.base else kind
+    return (
+        f"{recipe.title} is {KIND_WORDS[recipe.kind]} for {recipe.base}, and by its tensors the "
+        f"file is {found}."
+    )
+
+
 def titles(recipes: list[Recipe]) -> str:
     """Three at most, and how many more there are."""
     shown = [recipe.title for recipe in recipes[:3]]

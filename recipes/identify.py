@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..lora.header import read_header
 from .claims import claims
-from .evidence import KIND_WORDS, evidence, is_network_of
+from .evidence import KIND_WORDS, evidence, is_network_of, misfit
 from .own import KEY, read_own
 from .read import read_all
 from .recipe import Recipe
@@ -86,6 +86,21 @@ def judge(
         found = _by_evidence(structure, metadata, name, recipes)
         return found._replace(warnings=(*found.warnings, f"{fault} This entry is left out."))
     return _by_own(own, structure) if own else _by_evidence(structure, metadata, name, recipes)
+
+
+def as_said(
+    found: Identification, structure: Structure, recipe: Recipe, date: str
+) -> Identification:
+    """What a file is by the user's own word, unless its tensors are of another kind or base.
+
+    Args:
+        found: what it is without that word.
+        date: the day on which the user said so.
+    """
+    said = f"You said on {date} that it is {recipe.title}."
+    if odd := misfit(recipe, structure):
+        return found._replace(warnings=(*found.warnings, f"{said} That is left out: {odd}"))
+    return _found(recipe, structure, "certain", (*structure.reasons, said))
 
 
 def _by_own(own, structure):
