@@ -30,5 +30,13 @@ app.registerExtension({
       type: "boolean",
       defaultValue: true,
     },
+    {
+      id: "FewStep.Sidebar",
+      category: ["FewStep", "Sidebar", "Files"],
+      name: "A tab in the sidebar with every model file and what it needs",
+      tooltip: "Takes effect when the page is loaded.",
+      type: "boolean",
+      defaultValue: true,
+    },
   ],
 });
