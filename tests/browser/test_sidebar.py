@@ -90,6 +90,7 @@ def test_files_are_found_put_to_use_and_told_what_they_are(page, server, files):
     page.keyboard.press("Control+z")
     page.wait_for_function("count => app.graph.nodes.length === count", arg=before["count"])
     assert page.evaluate(GRAPH) == before
+    assert search.input_value() == "LIGHTNING lora"
 
     search.fill("")
     row(page, NASTY).get_by_text(NASTY).click()

@@ -19,6 +19,11 @@ export function panel(acts) {
   const top = element("div", { className: "fewstep-top" }, search, refresh, kind, sure, told);
   const whole = element("section", { className: "fewstep-sidebar" }, top, groups);
   whole.setAttribute("aria-label", t("FewStep's files"));
+  whole.onkeydown = (event) => {
+    // else the browser, too, undoes what was typed last, which is the search
+    const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
+    if (isUndo && event.target !== search) event.preventDefault();
+  };
   const rows = new Map(); // by file: { text of the entry, file, made }
   let state = null;
   const filter = () => {
