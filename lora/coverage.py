@@ -44,6 +44,16 @@ class Coverage(NamedTuple):
             counts[block_of(layer.module)][layer.status] += 1
         return dict(counts)
 
+    def as_json(self) -> dict:
+        """The verdict, layers in all, by status in each block, and reasons."""
+        return {
+            "verdict": self.verdict,
+            "layers": len(self.layers),
+            "matched": sum(layer.status == "matched" for layer in self.layers),
+            "blocks": {block: dict(counts) for block, counts in self.blocks().items()},
+            "reasons": list(self.reasons),
+        }
+
 
 def coverage(
     keys: Mapping[str, TensorInfo],

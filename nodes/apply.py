@@ -1,15 +1,21 @@
 """The nodes that sample as a recipe says: all its parts for core's nodes, or in one node."""
 
+import time
+
 import torch
 from comfy_api.latest import io
 
 from ..recipes.check import as_text, check
-from ..recipes.pieces import Verdict
+from ..recipes.facts import of_verdicts
+from ..recipes.pieces import CANNOT_KNOW, Verdict
 from ..recipes.recipe import in_steps
-from .check import pieces_of
+from .check import grid_of, pieces_of
+from .curve import curve
 from .guided import check_negative
 from .host import runs, texts
-from .host.passes import counted
+from .host.facts import with_facts
+from .host.passes import with_passes
+from .host.sampling import sampling_of
 from .known import recipes
 from .plan import Plan, plan
 from .report import say, sayer
@@ -30,6 +36,13 @@ def judged(made: Plan, recipe, **known) -> list[Verdict]:
 def title(recipe, made: Plan) -> str:
     """LCM-LoRA SD 1.5, 4 steps, cfg 1."""
     return f"{recipe.title}, {in_steps(len(made.sigmas) - 1)}, cfg {made.cfg:g}"
+
+
+def _facts(made, recipe, verdicts):
+    # the negative prompt does not go through Apply
+    seen = [v for v in verdicts if (v.subject, v.verdict) != ("negative prompt", CANNOT_KNOW)]
+    noise = sampling_of(made.model)
+    return of_verdicts(seen) | {"curve": curve(noise, made.sigmas, grid_of(noise, recipe))}
 
 
 def levels(sigmas: list[float]) -> torch.Tensor:
@@ -67,6 +80,7 @@ class FewStepApply(io.ComfyNode):
                 io.Float.Output(display_name="cfg", tooltip="Goes into SamplerCustom or a guider."),
                 report_output("A verdict on every piece, what does not fit first."),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -74,8 +88,8 @@ class FewStepApply(io.ComfyNode):
         made = plan(model, recipe, guidance=guidance, latent=latent_image)
         verdicts = judged(made, recipe, latent=latent_image)
         say(cls, title(recipe, made), verdicts)
-        sigmas, report = levels(made.sigmas), as_text(verdicts)
-        return io.NodeOutput(made.model, made.sampler, sigmas, made.cfg, report)
+        outputs = made._replace(sigmas=levels(made.sigmas))
+        return with_facts(*outputs, as_text(verdicts), **_facts(made, recipe, verdicts))
 
 
 class FewStepSample(io.ComfyNode):
@@ -128,6 +142,7 @@ class FewStepSample(io.ComfyNode):
                     "passes it took."
                 ),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -141,21 +156,24 @@ class FewStepSample(io.ComfyNode):
         text = say(cls, title(recipe, made), verdicts)
         # the negative prompt is never looked at when cfg is 1
         words = positive, positive if negative is None else negative
-        sampled, line = _sampled(made, recipe, words, latent_image, seed)
+        sampled, line, run = _sampled(made, recipe, words, latent_image, seed)
         sayer(cls, text)(line)
-        return io.NodeOutput(sampled, f"{as_text(verdicts)}{line}\n")
+        facts = of_verdicts(verdicts) | {"run": run}
+        return with_facts(sampled, f"{as_text(verdicts)}{line}\n", **facts)
 
 
 def _sampled(made, recipe, words, latent_image, seed):
-    """LATENT, and how many network passes it took."""
-    lines = []
-    run = made._replace(model=counted(made.model, lines.append))
+    """LATENT, how many network passes it took in words, and passes and seconds for the page."""
+    found, begun = [], time.perf_counter()
+    watched = made._replace(model=with_passes(made.model, found.append))
     # the low noise part goes on from what the high noise part has left
-    sampled = runs.sample(*run, *words, latent_image, seed, add_noise=recipe.stage != "low")
+    sampled = runs.sample(*watched, *words, latent_image, seed, add_noise=recipe.stage != "low")
+    (passes,), seconds = found, round(time.perf_counter() - begun, 2)
     if not runs.is_finite(sampled):
         raise ValueError(
             "the sampled latent has values that are NaN or infinite: a weight of the model or of a "
             "LoRA is no number, or float16 is too narrow for this model. Leave the LoRAs away one "
             "by one, or start ComfyUI with --force-fp32 to see which it is."
         )
-    return sampled, lines[0]
+    run = {"passes": passes.total, "steps": passes.steps, "seconds": seconds}
+    return sampled, passes.line(), run

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from ..cache.forecast import ORDERS
 from ..cache.policy import FIXED, KINDS, WHOLE_STEP, Policy, check_policy
 from .cache_inputs import AUTO, cache_inputs
-from .host import cache_run, texts
+from .host import cache_run, facts, texts
 from .schema import check_choice, schema
 
 
@@ -62,9 +62,17 @@ def told(policy: Policy, report: cache_run.Report) -> str:
     return "\n".join(lines)
 
 
+def run_of(report: cache_run.Report) -> dict:
+    """What the page shows of a run: passes, how many of them were saved in work, seconds."""
+    tally = report.tally
+    saved, seconds = round(tally.passes_saved, 1), round(report.seconds, 2)
+    return {"passes": tally.passes, "steps": report.steps, "saved": saved, "seconds": seconds}
+
+
 def _tell(node, policy, report):
     text = told(policy, report)
     texts.show(node, text)
+    facts.send(node, run=run_of(report))
     logging.info("FewStep %s", text.replace("\n", "; "))
 
 

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..diffusion import timesteps as grids
 from ..recipes.check import as_text, check, fits, headline
+from ..recipes.facts import of_verdicts
 from ..recipes.pieces import Pieces
 from ..recipes.recipe import Recipe
 from .host import applied, lists, patching, sampling, texts, told_guidance
+from .host.facts import with_facts
 from .known import recipes
 from .plan import levels_of
-from .schedules import sigmas_of
+from .schedules import SD_ONLY, trained_levels
 from .schema import schema
 from .sockets import RecipeSocket, report_output
 
@@ -38,7 +39,7 @@ def pieces_of(
         eta=options.get("eta"),
         sigmas=sigmas and tuple(sigmas),
         needed=recipe and sigmas and _needed(noise, recipe, len(sigmas) - 1, latent),
-        grid=recipe and _grid(noise, recipe),
+        grid=recipe and grid_of(noise, recipe),
         prediction=patching.prediction_of(noise),
         shift=patching.shift_of(noise) if is_flow else None,
         boundary=patching.has_boundary(noise),
@@ -64,14 +65,12 @@ def _needed(noise, recipe, steps, latent):
     return _levels(levels_of, noise, recipe, 1.0, latent)
 
 
-def _grid(noise, recipe):
-    match recipe.schedule.spacing:
-        case "lcm":
-            return _levels(sigmas_of, noise, "lcm", len(grids.lcm_grid(50)))
-        case "turbo":
-            return _levels(sigmas_of, noise, "turbo", len(grids.TURBO_GRID))
+def grid_of(noise, recipe: Recipe) -> tuple[float, ...] | None:
+    """Every level that the model of a recipe was trained at; None where nothing tells."""
     if recipe.schedule.scheduler is not None:
         return None
+    if recipe.schedule.spacing in SD_ONLY:
+        return _levels(trained_levels, noise, recipe.schedule.spacing)
     return _levels(levels_of, noise, recipe)
 
 
@@ -118,6 +117,7 @@ class FewStepCheck(io.ComfyNode):
                     display_name="ok", tooltip="Whether nothing is known not to fit."
                 ),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -127,4 +127,4 @@ class FewStepCheck(io.ComfyNode):
         pieces = pieces_of(model, recipe, sampler=sampler, sigmas=levels, cfg=cfg)
         verdicts = check(pieces, recipe, recipes().values())
         texts.show(cls, headline(verdicts))
-        return io.NodeOutput(as_text(verdicts), fits(verdicts))
+        return with_facts(as_text(verdicts), fits(verdicts), **of_verdicts(verdicts))

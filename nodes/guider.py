@@ -3,11 +3,13 @@
 from comfy_api.latest import io
 
 from ..recipes.check import as_text, check
+from ..recipes.facts import of_verdicts
 from ..recipes.pieces import CANNOT_KNOW, Verdict
 from ..recipes.recipe import Recipe
 from .check import pieces_of, recipe_of
 from .guided import Guided, guide
 from .host import texts, told_guidance
+from .host.facts import with_facts
 from .host.guider import Inside, IntervalGuider
 from .host.passes import counted
 from .known import recipes
@@ -71,6 +73,7 @@ class FewStepGuider(io.ComfyNode):
                 io.Guider.Output(tooltip="Goes into SamplerCustomAdvanced."),
                 report_output("A verdict on guidance, cfg, negative prompt and model."),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -92,7 +95,7 @@ class FewStepGuider(io.ComfyNode):
         heading = title(recipe, made)
         model = counted(made.model, sayer(cls, say(cls, heading, verdicts)))
         guider = IntervalGuider(model, positive, negative, made.cfg, made.inside)
-        return io.NodeOutput(guider, f"{heading}\n{as_text(verdicts)}")
+        return with_facts(guider, f"{heading}\n{as_text(verdicts)}", **of_verdicts(verdicts))
 
 
 def _interval_inputs():

@@ -7,11 +7,14 @@ from comfy_api.latest import io
 
 from ..lora.coverage import Coverage
 from ..lora.header import read_header
+from ..recipes import check_files
+from ..recipes.facts import of_file
 from ..recipes.identify import Identification
-from ..recipes.pieces import Applied
+from ..recipes.pieces import Applied, Pieces, Verdict
 from ..recipes.recipe import Recipe
 from ..recipes.words import table, told
 from .host import applied, files, loras, networks, texts
+from .host.facts import with_facts
 from .known import STOP, WARN, file_stamp, settle, trained_on
 from .schema import check_choice, schema
 from .sockets import loading_inputs, recipe_output, report_output
@@ -20,12 +23,14 @@ FOLDER = "loaders"
 
 
 class Loaded(NamedTuple):
-    """What a loader gives; recipe is None where none is known, headline is a line of the report."""
+    """What a loader gives; recipe is None where none is known, headline is a line of the report,
+    facts are those of the page."""
 
     model: Any
     recipe: Recipe | None
     report: str
     headline: str
+    facts: dict
 
 
 def load_lora(model, name: str, strength: float, steps: int, given: Recipe | None, if_unsure: str):
@@ -50,7 +55,8 @@ def load_lora_file(model, path, name: str, strength=1.0, steps=0, given=None, if
     file = file._replace(name=name, strength=amount)
     applied.note(model, file, applied.count_patches(model) - before)
     report = told(found, path.name) + _coverage_text(fit.coverage, amount)
-    return Loaded(model, recipe, report, _headline(found, path.name, fit.coverage.verdict))
+    told_so = _headline(found, path.name, fit.coverage.verdict)
+    return Loaded(model, recipe, report, told_so, _facts(found, file, fit.coverage))
 
 
 def _looked_at(path, model, given, if_unsure):
@@ -76,6 +82,13 @@ def _headline(found: Identification, name, coverage="whole"):
     return line
 
 
+def _facts(found, file, covered):
+    # as Apply and Sample will judge it
+    answers = check_files.coverage(Pieces(applied=(file,)), found.recipe)
+    verdicts = [Verdict("coverage", *answer) for answer in answers]
+    return of_file(found, file.name, verdicts) | {"coverage": covered.as_json()}
+
+
 def load_model(name: str, weight_dtype: str, steps: int, given: Recipe | None, if_unsure: str):
     """The MODEL of a distilled network's file.
 
@@ -94,7 +107,8 @@ def load_model(name: str, weight_dtype: str, steps: int, given: Recipe | None, i
     guidance = recipe.guidance.default if embedded else networks.GUIDANCE_UNTOLD
     model = networks.load_network(path, found.kind == "checkpoint", weight_dtype, guidance)
     applied.note(model, Applied(name, found.kind or "unet", recipe, None, None, None))
-    return Loaded(model, recipe, told(found, path.name), _headline(found, path.name))
+    report, told_so = told(found, path.name), _headline(found, path.name)
+    return Loaded(model, recipe, report, told_so, of_file(found, name))
 
 
 def _check_coverage(covered: Coverage, name, if_unsure):
@@ -171,6 +185,7 @@ class FewStepLoraLoader(io.ComfyNode):
                 recipe_output(),
                 report_output("What the file is, why, how much of it fits, and what is open."),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -181,7 +196,7 @@ class FewStepLoraLoader(io.ComfyNode):
     def execute(cls, model, lora_name, strength, steps, if_unsure, recipe=None) -> io.NodeOutput:
         loaded = load_lora(model, lora_name, strength, steps, recipe, if_unsure)
         texts.show(cls, loaded.headline)
-        return io.NodeOutput(loaded.model, loaded.recipe, loaded.report)
+        return with_facts(loaded.model, loaded.recipe, loaded.report, **loaded.facts)
 
 
 class FewStepModelLoader(io.ComfyNode):
@@ -224,6 +239,7 @@ class FewStepModelLoader(io.ComfyNode):
                 recipe_output(),
                 report_output("What the file is, why, and what is open."),
             ],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -234,4 +250,4 @@ class FewStepModelLoader(io.ComfyNode):
     def execute(cls, model_name, weight_dtype, steps, if_unsure, recipe=None) -> io.NodeOutput:
         loaded = load_model(model_name, weight_dtype, steps, recipe, if_unsure)
         texts.show(cls, loaded.headline)
-        return io.NodeOutput(loaded.model, loaded.recipe, loaded.report)
+        return with_facts(loaded.model, loaded.recipe, loaded.report, **loaded.facts)

@@ -3,8 +3,10 @@
 from comfy_api.latest import io
 
 from ..lora.header import read_header
+from ..recipes.facts import of_file
 from ..recipes.words import cautions, settings, table, told
 from .host import files
+from .host.facts import with_facts
 from .known import chosen, file_stamp, identified, recipe_ids, recipes_stamp
 from .schema import schema
 from .sockets import recipe_output, report_output, steps_input
@@ -78,6 +80,7 @@ class FewStepIdentify(io.ComfyNode):
                 ),
             ],
             outputs=[recipe_output(), report_output("What the file is, why, and what is open.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -90,4 +93,4 @@ class FewStepIdentify(io.ComfyNode):
         header = read_header(path)
         sha256 = files.hashed(path) if hash else None
         found = identified(header, path, sha256)
-        return io.NodeOutput(found.recipe, told(found, path.name))
+        return with_facts(found.recipe, told(found, path.name), **of_file(found, file))

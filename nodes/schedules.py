@@ -6,7 +6,9 @@ from comfy_api.latest import io
 from ..diffusion import sigmas as levels
 from ..diffusion import timesteps as grids
 from ..diffusion.process import FLOW
+from .curve import curve
 from .host import sampling as noise
+from .host.facts import with_facts
 from .schema import schema
 
 SPACINGS = ("trailing", "lcm", "turbo", "timesteps")
@@ -26,6 +28,16 @@ def sigmas_of(
     grid = _grid(spacing, steps, denoise, timesteps)
     noise.check_told_timesteps(sampling, grid, spacing)
     return levels.from_timesteps(grid, noise.undistilled_table(sampling))
+
+
+def trained_levels(sampling, spacing: str, steps: int = 0, timesteps: str = "") -> list[float]:
+    """Every level that a model of this spacing was trained at; steps counts for 'trailing' alone.
+
+    Raises:
+        ValueError: as `sigmas_of`.
+    """
+    whole = {"lcm": len(grids.lcm_grid(50)), "turbo": len(grids.TURBO_GRID)}
+    return sigmas_of(sampling, spacing, whole.get(spacing, steps), timesteps=timesteps)
 
 
 def _flow_sigmas(sampling, spacing, steps, denoise, timesteps):
@@ -122,9 +134,13 @@ class FewStepSigmas(io.ComfyNode):
                 ),
             ],
             outputs=[io.Sigmas.Output(tooltip="One level per network pass, falling, and 0.")],
+            has_intermediate_output=True,
         )
 
     @classmethod
     def execute(cls, model, spacing, steps, denoise, timesteps) -> io.NodeOutput:
-        sigmas = sigmas_of(noise.sampling_of(model), spacing, steps, denoise, timesteps)
-        return io.NodeOutput(torch.tensor(sigmas, dtype=torch.float32))
+        sampling = noise.sampling_of(model)
+        sigmas = sigmas_of(sampling, spacing, steps, denoise, timesteps)
+        grid = trained_levels(sampling, spacing, steps, timesteps)
+        told = curve(sampling, sigmas, grid)
+        return with_facts(torch.tensor(sigmas, dtype=torch.float32), curve=told)

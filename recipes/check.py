@@ -65,9 +65,13 @@ def headline(verdicts: Iterable[Verdict]) -> str:
 
 def as_text(verdicts: Iterable[Verdict]) -> str:
     """A line or a paragraph for each verdict, what does not fit first."""
+    return "".join(f"{line}\n" for verdict in ranked(verdicts) for line in _lines(verdict))
+
+
+def ranked(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """What does not fit first, then what cannot be known."""
     order = (DOES_NOT_FIT, CANNOT_KNOW, FITS)
-    ranked = sorted(verdicts, key=lambda verdict: order.index(verdict.verdict))
-    return "".join(f"{line}\n" for verdict in ranked for line in _lines(verdict))
+    return sorted(verdicts, key=lambda verdict: order.index(verdict.verdict))
 
 
 def _lines(verdict):
