@@ -1,24 +1,13 @@
 """Tests of the real frontend in a headless Chromium, on a real server with this pack."""
 
 import pytest
+from browser.frontend import FLAGS
 from host.server_fixture import comfyui, server
 from playwright.sync_api import sync_playwright
 
 from fewstep.bootstrap import find_chromium
 
 __all__ = ["browser", "comfyui", "page", "server"]
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-    # The frontend asks other servers for news; a test asks nobody but its own server.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,18 @@ PICTURES = """minimum => {
     return images.length >= minimum && images.map(image => image.src);
 }"""
 LONG = 120_000  # milliseconds
+# of Chromium
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    # The frontend asks other servers for news; a test asks nobody but its own server.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 
 
 def open_frontend(page, server):

@@ -66,6 +66,8 @@ RULES = {
     "headless": Rule((*CORE, "demo"), (*TENSORS, *DIFFUSERS)),
     "docs/draw_icon.py": Rule((), ("PIL",)),
     "docs/write_english.py": Rule(),
+    # drives the frontend as tests/browser does
+    "docs/picture_decorations.py": Rule((), ("PIL", "playwright", "bootstrap", "browser", "host")),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
 }

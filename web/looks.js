@@ -1,0 +1,130 @@
+// What nodes know of their last run, on the node: badge, coverage bar, sigma curve, passes and time.
+import { api } from "/scripts/api.js";
+import { app } from "/scripts/app.js";
+import { nodeOf, stateOf } from "./looks/graph.js";
+import { openPanel } from "./looks/panel.js";
+import { drawStrip, stripHeight } from "./looks/strip.js";
+
+const DECORATED = new Set([
+  "FewStepLoraLoader",
+  "FewStepModelLoader",
+  "FewStepIdentify",
+  "FewStepApply",
+  "FewStepSample",
+  "FewStepCheck",
+  "FewStepGuider",
+  "FewStepCache",
+  "FewStepSigmas",
+]);
+// parts of a strip, and the settings that switch them off
+const PARTS = {
+  badge: "FewStep.RecipeBadges",
+  bar: "FewStep.CoverageBar",
+  curve: "FewStep.SigmaCurve",
+  run: "FewStep.PassesAndTime",
+};
+const WIDGET = "fewstep_looks";
+// milliseconds between looks at whether a node has been changed since, or a setting
+const LOOK = 300;
+
+const looks = new Map(); // of each decorated node: { facts, state, begun, drawn, element, widget }
+const states = new Map(); // in which facts were true, for a workflow that is opened again
+let watch = null;
+
+function wantedParts() {
+  const { setting } = app.extensionManager;
+  return Object.keys(PARTS).filter((part) => setting.get(PARTS[part]) !== false);
+}
+
+function tell(node, facts) {
+  const look = looks.get(node);
+  if (!look) return;
+  look.facts = { ...look.facts, ...facts };
+  const key = JSON.stringify([node.id, node.comfyClass, look.facts]);
+  look.state = look.begun ?? states.get(key) ?? stateOf(node);
+  states.set(key, look.state);
+  look.drawn = null;
+  draw(node, look);
+  watch ??= setInterval(lookAround, LOOK);
+}
+
+function lookAround() {
+  if (document.hidden) return;
+  for (const [node, look] of looks) if (look.facts) draw(node, look);
+}
+
+function draw(node, look) {
+  const given = { facts: look.facts, parts: wantedParts(), isOld: stateOf(node) !== look.state };
+  const drawn = JSON.stringify([given.parts, given.isOld]);
+  if (look.drawn === drawn) return;
+  look.drawn = drawn;
+  const height = stripHeight(given);
+  if (!height) {
+    remove(node, look);
+    return;
+  }
+  if (!look.widget) place(node, look);
+  look.height = height;
+  drawStrip(look.element, given, () => openPanel(node.title, given));
+  fit(node, node.size[1]);
+}
+
+function place(node, look) {
+  look.element = document.createElement("div");
+  const options = {
+    serialize: false,
+    hideInPanel: true,
+    getMinHeight: () => look.height,
+    getMaxHeight: () => look.height,
+  };
+  look.widget = node.addDOMWidget(WIDGET, WIDGET, look.element, options);
+  // neither in what is run nor in the saved workflow
+  look.widget.serialize = false;
+}
+
+function remove(node, look) {
+  if (!look.widget) return;
+  node.removeWidget(look.widget);
+  look.widget = null;
+  fit(node, node.size[1] - look.height);
+}
+
+function fit(node, height) {
+  const [width, least] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(height, least)]);
+  node.setDirtyCanvas(true, true);
+}
+
+app.registerExtension({
+  name: "fewstep.Looks",
+  setup() {
+    const style = document.createElement("link");
+    Object.assign(style, { rel: "stylesheet", href: new URL("./looks/looks.css", import.meta.url) });
+    document.head.append(style);
+    api.addEventListener("execution_start", () => {
+      for (const [node, look] of looks) look.begun = stateOf(node);
+    });
+    // what is known after a node has ended
+    api.addEventListener("fewstep.facts", ({ detail }) => tell(nodeOf(detail.node), detail.facts));
+  },
+  nodeCreated(node) {
+    if (!DECORATED.has(node.comfyClass)) return;
+    looks.set(node, {});
+    const { onExecuted, onRemoved } = node;
+    node.onExecuted = function (output, ...others) {
+      const result = onExecuted?.call(this, output, ...others);
+      if (output?.fewstep) tell(this, Object.fromEntries(output.fewstep));
+      return result;
+    };
+    node.onRemoved = function (...given) {
+      looks.delete(this);
+      return onRemoved?.apply(this, given);
+    };
+  },
+  // a workflow is open again, with what its nodes have shown
+  onNodeOutputsUpdated(outputs) {
+    for (const [id, output] of Object.entries(outputs ?? {})) {
+      if (output?.fewstep) tell(nodeOf(id), Object.fromEntries(output.fewstep));
+    }
+  },
+});
