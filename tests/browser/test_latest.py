@@ -3,7 +3,7 @@
 import pytest
 
 # a run takes so long, and so long until one that is cut off has ended; letters come by the clock
-SIMULATE = """async ({ url, duration, cutting, letters, gap }) => {
+SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged }) => {
     const { Latest } = await import(url);
     let clock = 0, number = 0, flying = null, most = 0;
     const events = [];
@@ -41,7 +41,7 @@ SIMULATE = """async ({ url, duration, cutting, letters, gap }) => {
     // one run beforehand, so that its time is known
     latest.edited();
     for (let letter = 1; letter <= letters; letter++)
-        later(3 * duration + gap * letter, () => { state = letter; latest.edited(); });
+        later(3 * duration + gap * letter, () => { state = letter; latest.edited(isDragged); });
     while (events.length) {
         events.sort((a, b) => a.at - b.at || a.number - b.number);
         const event = events.shift();
@@ -63,8 +63,9 @@ LETTERS, GAP = 40, 125  # milliseconds
 def simulate(page, server):
     page.goto(f"{server.url}/fewstep/pairs")
 
-    def run(duration, cutting=20, letters=LETTERS, gap=GAP):
+    def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False):
         given = {"duration": duration, "cutting": cutting, "letters": letters, "gap": gap}
+        given["isDragged"] = is_dragged
         given["url"] = f"{server.url}/extensions/fewstep/live/latest.js"
         return page.evaluate(SIMULATE, given)
 
@@ -103,3 +104,16 @@ def test_an_edit_after_a_pause_waits_for_nothing_but_a_tenth_of_a_run(simulate):
     found = simulate(200, letters=3, gap=1000)
     assert [run["began"] for run in found["runs"][1:]] == [1620, 2620, 3620]
     assert found["duration"] == 200
+
+
+@pytest.mark.parametrize("duration", [50, 200, 400, 1500])
+@pytest.mark.parametrize(("gap", "is_dragged"), [(16, True), (150, True), (33, False)])
+def test_while_a_slider_is_moved_runs_follow_each_other_without_a_break(
+    simulate, duration, gap, is_dragged
+):
+    found = simulate(duration, letters=5000 // gap, gap=gap, is_dragged=is_dragged)
+    moving = [one for one in found["shown"] if 0 < one["at"] - 3 * duration <= 5000]
+    assert len(moving) >= 0.9 * (5000 // max(duration, gap)) - 1
+    assert found["shown"][-1]["state"] == 5000 // gap and found["most"] == 1
+    # the last comes no later than a run that was let through and one more
+    assert found["shown"][-1]["at"] - found["last"] <= duration + min(duration, 400) + 50

@@ -11,6 +11,8 @@ const STARVED = 700;
 const PAUSE = 1.04; // of the time between edits
 const SHORTEST_PAUSE = 120;
 const LONGEST_PAUSE = 400;
+// Nobody types so fast: edits closer than this come from a slider, whose pictures are all let through
+const RAPID = 80;
 // Before a run, its tenth of the run time is waited for further edits, never longer than this
 const DEBOUNCE = 80;
 
@@ -22,6 +24,7 @@ export class Latest {
   #shown = -Infinity;
   #edit = -Infinity; // the last one
   #gap = 0; // between edits, usually
+  #isDragged = false; // by the last edit
   #forget = () => {}; // what waits for its time
 
   /**
@@ -37,15 +40,17 @@ export class Latest {
     return this.#duration;
   }
 
-  /** The state has changed. */
-  edited() {
+  /** The state has changed; isDragged while a pointer is held down, which more edits will follow. */
+  edited(isDragged = false) {
     this.#isWanted = true;
+    this.#isDragged = isDragged;
     this.#forget();
     const gap = this.now() - this.#edit;
     // a longer one is a break
     if (gap < LONGEST_PAUSE) this.#gap = this.#gap ? (3 * this.#gap + gap) / 4 : gap;
     this.#edit = this.now();
-    if (!this.#run) this.#after(Math.min(DEBOUNCE, (this.#duration ?? 0) / 10), () => this.#start());
+    if (this.#run && this.#isSteady()) this.#run.isLetThrough = true;
+    if (!this.#run) this.#after(this.#debounce(), () => this.#start());
     else if (this.#run.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
     else this.#after(0, () => this.#cutUnless(NEAR));
   }
@@ -76,7 +81,12 @@ export class Latest {
     this.#isWanted = false;
   }
 
+  #debounce() {
+    return this.#isSteady() ? 0 : Math.min(DEBOUNCE, (this.#duration ?? 0) / 10);
+  }
+
   #pause() {
+    if (this.#isDragged) return LONGEST_PAUSE;
     return Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, PAUSE * this.#gap));
   }
 
@@ -89,9 +99,15 @@ export class Latest {
   #start() {
     if (this.#run || !this.#isWanted) return;
     this.#isWanted = false;
-    const isLetThrough = this.#duration === null || this.now() - this.#shown > STARVED;
+    const isLetThrough =
+      this.#duration === null || this.now() - this.#shown > STARVED || this.#isSteady();
     this.#run = { began: this.now(), isLetThrough };
     this.begin();
+  }
+
+  /** Whether edits come one upon another, as from a slider. */
+  #isSteady() {
+    return this.#isDragged || (this.#gap > 0 && this.#gap < RAPID);
   }
 
   #after(milliseconds, act) {
