@@ -70,10 +70,14 @@ def is_idle(server):
     return not queue["queue_running"] and not queue["queue_pending"]
 
 
-def wait_until_idle(server):
+def wait_until_idle(server, seconds=0.0):
+    """Return once nothing has waited or run for so long."""
     deadline = time.monotonic() + 60
-    while not is_idle(server):
+    idle_since = time.monotonic()
+    while time.monotonic() < idle_since + seconds or not is_idle(server):
         assert time.monotonic() < deadline
+        if not is_idle(server):
+            idle_since = time.monotonic()
         time.sleep(0.05)
 
 
@@ -96,9 +100,7 @@ def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live, 
     for end in range(1, len(TEXT) + 1):
         live.evaluate(PROMPT, TEXT[:end])
         live.wait_for_timeout(1000 / SPEED)
-    live.wait_for_timeout(200)
-    wait_until_idle(server)
-    live.wait_for_timeout(500)
+    wait_until_idle(server, seconds=1.0)
     after = seen(live)
     ended = [one for one in after["ended"] if one not in before]
     # how many pictures come while one types is told by test_latest.py, on a clock of its own

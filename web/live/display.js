@@ -1,38 +1,55 @@
 // What a live output shows: the picture, how long it took, and buttons.
+import { api } from "/scripts/api.js";
+import { app } from "/scripts/app.js";
 import { t } from "../words.js";
+import { button, element } from "./elements.js";
 
-/** The elements of a live output; onToggle and onKeep are called for its buttons. */
-export function display({ onToggle, onKeep }) {
-  const image = document.createElement("img");
-  image.alt = t("the latest picture");
-  const told = document.createElement("span");
+// how all of it looks
+const LOOKS = new URL("./live.css", import.meta.url).href;
+
+/** The elements of a live output. */
+export function display({ onToggle }) {
+  useLooks();
+  const image = element("img", { alt: t("the latest picture") });
+  const told = element("span");
   told.setAttribute("role", "status");
   const live = button(t("Live"), t("Make the picture anew with every edit"), onToggle);
   live.setAttribute("aria-pressed", "false");
-  const keep = button(t("Keep"), t("Save this picture with its workflow"), onKeep);
-  const bar = document.createElement("div");
-  bar.append(live, keep, told);
-  const whole = document.createElement("div");
-  whole.append(image, bar);
-  Object.assign(whole.style, { display: "flex", flexDirection: "column", gap: "6px", height: "100%" });
-  Object.assign(image.style, { flex: "1", minHeight: "0", width: "100%", objectFit: "contain" });
-  // until there is one, a browser would draw a broken picture
-  image.style.visibility = "hidden";
-  Object.assign(bar.style, { display: "flex", gap: "8px", alignItems: "center", fontSize: "12px" });
-  return { whole, image, told, live, keep };
+  const keep = button(t("Keep"), t("Save this picture with its workflow"), null);
+  const bar = element("div", { className: "fewstep-live-bar" }, [live, keep, told]);
+  const whole = element("div", { className: "fewstep-live" }, [image, bar]);
+  const tell = (text) => Object.assign(told, { textContent: text, title: text });
+  // kept is { blob, prompt } of the picture on the screen
+  return { whole, image, live, keep, tell, kept: null };
 }
 
-function button(text, title, onclick) {
-  const made = document.createElement("button");
-  Object.assign(made, { type: "button", textContent: text, title, onclick });
-  Object.assign(made.style, { padding: "4px 14px", cursor: "pointer" });
-  return made;
+function useLooks() {
+  if (document.querySelector(`link[href="${LOOKS}"]`)) return;
+  document.head.append(element("link", { rel: "stylesheet", href: LOOKS }));
 }
 
 /** Put a picture in the place of the one before, which is let go of. */
-export function showPicture(image, blob) {
-  const before = image.src;
-  image.src = URL.createObjectURL(blob);
-  image.style.visibility = "visible";
+export function showPicture(shown, blob, prompt) {
+  const before = shown.image.src;
+  shown.image.src = URL.createObjectURL(blob);
+  shown.kept = { blob, prompt };
   if (before.startsWith("blob:")) URL.revokeObjectURL(before);
+}
+
+/** Have the server keep the picture that is shown, with what it was made by. */
+export async function keepPicture(shown) {
+  if (!shown.kept) {
+    shown.tell(t("There is no picture yet."));
+    return;
+  }
+  const { blob } = shown.kept;
+  const prompt = shown.kept.prompt ?? (await app.graphToPrompt());
+  const form = new FormData();
+  form.append("image", blob, "live.png");
+  form.append("prompt", JSON.stringify(prompt.output));
+  form.append("workflow", JSON.stringify(prompt.workflow));
+  const response = await api.fetchApi("/fewstep/live/keep", { method: "POST", body: form });
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) shown.tell(t("kept as {name}", { name: answer.name }));
+  else shown.tell(answer.error ?? t("not kept: {status}", { status: response.status }));
 }
