@@ -3,6 +3,7 @@ import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { display } from "./live/display.js";
 import { join, leave, leftPage, listenFirst, listenLast, toggle, watchPointer } from "./live/session.js";
+import { Sliders } from "./live/sliders.js";
 import { LIVE_OUTPUT } from "./live/upstream.js";
 
 // pixels of the picture with its buttons
@@ -23,13 +24,26 @@ function also(node, method, done) {
 }
 
 function addDisplay(node) {
-  const shown = display({ onToggle: toggle });
-  const options = { serialize: false, getMinHeight: () => SMALLEST };
+  const sliders = isWanted("FewStep.LiveSliders") ? new Sliders(node, () => fit(node)) : null;
+  const shown = display({ onToggle: toggle, sliders: sliders?.whole });
+  const getMinHeight = () => SMALLEST + (sliders?.height ?? 0);
+  const options = { serialize: false, getMinHeight };
   const widget = node.addDOMWidget("live", "fewstep_live", shown.whole, options);
   // neither in what is run nor in the saved workflow
   widget.serialize = false;
   join(node, shown);
-  also(node, "onRemoved", () => leave(node));
+  if (sliders) also(node, "onConfigure", () => sliders.refresh());
+  also(node, "onRemoved", () => {
+    sliders?.end();
+    leave(node);
+  });
+}
+
+/** Make a node as high as what is in it asks for. */
+function fit(node) {
+  const [width, height] = node.size;
+  node.setSize([width, Math.max(height, node.computeSize()[1])]);
+  node.graph?.setDirtyCanvas(true, true);
 }
 
 listenFirst(api);

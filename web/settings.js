@@ -23,6 +23,16 @@ app.registerExtension({
       defaultValue: true,
     },
     {
+      id: "FewStep.LiveSliders",
+      category: ["FewStep", "Live", "Sliders"],
+      name: "Sliders on Live Output (FewStep)",
+      tooltip:
+        "Drive the numbers of nodes that lead to it from the node itself. Takes effect when the page is " +
+        "loaded.",
+      type: "boolean",
+      defaultValue: true,
+    },
+    {
       id: "FewStep.Compare",
       category: ["FewStep", "Compare", "Compare"],
       name: "A divider between the pictures on Compare (FewStep)",

@@ -1,4 +1,4 @@
-// What a live output shows: the picture, how long it took, and buttons.
+// What a live output shows: the picture, how long it took, buttons, and sliders below.
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { t } from "../words.js";
@@ -7,8 +7,8 @@ import { button, element } from "./elements.js";
 // how all of it looks
 const LOOKS = new URL("./live.css", import.meta.url).href;
 
-/** The elements of a live output. */
-export function display({ onToggle }) {
+/** The elements of a live output; sliders is an element, or null. */
+export function display({ onToggle, sliders }) {
   useLooks();
   const image = element("img", { alt: t("the latest picture") });
   const told = element("span");
@@ -17,7 +17,8 @@ export function display({ onToggle }) {
   live.setAttribute("aria-pressed", "false");
   const keep = button(t("Keep"), t("Save this picture with its workflow"), null);
   const bar = element("div", { className: "fewstep-live-bar" }, [live, keep, told]);
-  const whole = element("div", { className: "fewstep-live" }, [image, bar]);
+  const parts = [image, bar, sliders].filter(Boolean);
+  const whole = element("div", { className: "fewstep-live" }, parts);
   const tell = (text) => Object.assign(told, { textContent: text, title: text });
   // kept is { blob, prompt } of the picture on the screen
   return { whole, image, live, keep, tell, kept: null };
