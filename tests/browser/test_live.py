@@ -1,27 +1,20 @@
 """Live in the real frontend: one types, and the picture follows."""
 
 import json
-import time
 
 import pytest
 from browser import frontend
+from browser.live_page import (
+    button,
+    open_live,
+    seen,
+    set_value,
+    shown,
+    type_text,
+    wait_for_picture,
+    wait_until_idle,
+)
 
-LIVE = """() => window.app.graph.nodes.find(node => node.type === "FewStepLiveOutput")"""
-PROMPT = """text => {
-    const node = window.app.graph.nodes.find(node => node.type === "CLIPTextEncode");
-    node.widgets.find(widget => widget.name === "text").value = text;
-}"""
-# counts what is asked of the server and what comes of it, by the API's own events
-COUNT = """async () => {
-    const { api } = await import("/scripts/api.js");
-    const seen = window.seen = { started: [], ended: [], cut: [], pictures: [] };
-    const note = (name, list, of) =>
-        api.addEventListener(name, ({ detail }) => list.push(of(detail)));
-    note("execution_start", seen.started, detail => detail.prompt_id);
-    note("execution_success", seen.ended, detail => detail.prompt_id);
-    note("execution_interrupted", seen.cut, detail => detail.prompt_id);
-    note("b_preview_with_metadata", seen.pictures, detail => detail.jobId);
-}"""
 # letters of a second
 SPEED = 8
 TEXT = "a blue star on a brown background, large"
@@ -30,55 +23,9 @@ TEXT = "a blue star on a brown background, large"
 @pytest.fixture
 def live(page, server):
     """The page with the example workflow open, nothing switched on yet."""
-    server.client.post_json("/settings/Comfy.TutorialCompleted", True)
-    # wide enough for the whole graph at a scale at which the page draws what is inside nodes
-    page.set_viewport_size({"width": 1900, "height": 1000})
-    frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
-    page.get_by_role("button", name="Live", exact=True).wait_for()
-    page.evaluate(COUNT)
+    open_live(page, server)
     yield page
     assert page.trouble == []
-
-
-def button(page, name):
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def shown(page):
-    """The address of the picture on the node; None before the first."""
-    return page.get_by_alt_text("the latest picture").get_attribute("src")
-
-
-def wait_for_picture(page, other_than=None):
-    page.wait_for_function(
-        """before => {
-            const image = document.querySelector("img[alt='the latest picture']");
-            return image?.src && image.src !== before && image.naturalWidth;
-        }""",
-        arg=other_than,
-        timeout=frontend.LONG,
-    )
-    return shown(page)
-
-
-def seen(page):
-    return page.evaluate("() => window.seen")
-
-
-def is_idle(server):
-    queue = server.client.get_json("/queue")
-    return not queue["queue_running"] and not queue["queue_pending"]
-
-
-def wait_until_idle(server, seconds=0.0):
-    """Return once nothing has waited or run for so long."""
-    deadline = time.monotonic() + 60
-    idle_since = time.monotonic()
-    while time.monotonic() < idle_since + seconds or not is_idle(server):
-        assert time.monotonic() < deadline
-        if not is_idle(server):
-            idle_since = time.monotonic()
-        time.sleep(0.05)
 
 
 def pixels(page):
@@ -98,7 +45,7 @@ def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live, 
     wait_for_picture(live)
     before = seen(live)["started"]
     for end in range(1, len(TEXT) + 1):
-        live.evaluate(PROMPT, TEXT[:end])
+        type_text(live, TEXT[:end])
         live.wait_for_timeout(1000 / SPEED)
     wait_until_idle(server, seconds=1.0)
     after = seen(live)
@@ -116,7 +63,7 @@ def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live, 
 def picture_of(page, server, text):
     """What the same graph shows for a text without Live."""
     button(page, "Stop").click()
-    page.evaluate(PROMPT, text)
+    type_text(page, text)
     before = shown(page)
     frontend.press_run(page)
     wait_for_picture(page, before)
@@ -140,7 +87,7 @@ def test_an_edit_that_changes_nothing_upstream_starts_nothing(live, server):
     live.wait_for_timeout(600)
     assert seen(live)["started"] == before
     button(live, "Stop").click()
-    live.evaluate(PROMPT, "a red ring")
+    type_text(live, "a red ring")
     live.wait_for_timeout(600)
     assert seen(live)["started"] == before
 
@@ -152,7 +99,7 @@ def test_what_was_queued_by_hand_is_left_alone(live, server):
     source["inputs"]["color"] = 255
     queued = []
     for turn in range(12):
-        live.evaluate(PROMPT, TEXT[: turn + 10])
+        type_text(live, TEXT[: turn + 10])
         if turn in (3, 7):
             saved = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
             saved["inputs"]["filename_prefix"] = f"by hand {turn}"
@@ -174,7 +121,7 @@ def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(
     before = files()
     button(live, "Live").click()
     wait_for_picture(live)
-    live.evaluate(PROMPT, "a green cross on a pink background")
+    type_text(live, "a green cross on a pink background")
     wait_for_picture(live, shown(live))
     wait_until_idle(server)
     assert files() == before
@@ -195,10 +142,7 @@ def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(
 def test_an_error_stops_it_and_is_told_on_the_node(live, server):
     button(live, "Live").click()
     wait_for_picture(live)
-    live.evaluate("""() => {
-        const node = window.app.graph.nodes.find(node => node.type === "FewStepSigmas");
-        node.widgets.find(widget => widget.name === "steps").value = 5000;
-    }""")
+    set_value(live, "FewStepSigmas", "steps", 5000)
     button(live, "Live").wait_for()
     assert button(live, "Live").get_attribute("aria-pressed") == "false"
     told = live.get_by_role("status").filter(has_text="steps")
@@ -206,6 +150,6 @@ def test_an_error_stops_it_and_is_told_on_the_node(live, server):
     assert "5000" in told.inner_text()
     wait_until_idle(server)
     before = seen(live)["started"]
-    live.evaluate(PROMPT, "a red ring")
+    type_text(live, "a red ring")
     live.wait_for_timeout(300)
     assert seen(live)["started"] == before

@@ -221,14 +221,14 @@ const CHANGING = ["execution_start", "executed", "execution_success"];
 /** Hear what the server says before the page does; to be called while extensions are loaded. */
 export function listenFirst(api) {
   for (const name of CHANGING)
-    api.addEventListener(name, () => (before = isOn() ? quickState() : null));
+    api.addEventListener(name, ({ detail }) => (before = isOfRun(detail) ? quickState() : null));
   api.addEventListener(PICTURE, (event) => isOurs(event) && hear(PICTURE, event.detail));
 }
 
 /** Hear what the server says when the page and its nodes have; to be called when it is set up. */
 export function listenLast(api) {
   for (const name of CHANGING)
-    api.addEventListener(name, ({ detail }) => queueMicrotask(() => forgive(detail)));
+    api.addEventListener(name, () => queueMicrotask(forgive));
   for (const name of Object.keys(listeners))
     if (name !== PICTURE) api.addEventListener(name, ({ detail }) => hear(name, detail));
 }
@@ -255,9 +255,15 @@ function hear(name, detail) {
   else listeners[name](detail);
 }
 
-async function forgive({ prompt_id }) {
+/** Whether it is of the run in flight, which may have no name yet. */
+function isOfRun({ prompt_id }) {
+  return run !== null && (run.id === null || run.id === prompt_id);
+}
+
+/** Take what nodes have just changed as known, unless somebody has edited at the same time. */
+async function forgive() {
   const after = before === null ? null : quickState();
-  const isItsDoing = run?.id === prompt_id && after !== before && before === quick;
+  const isItsDoing = after !== before && before === quick;
   before = null;
   if (!isItsDoing) return;
   quick = after;
