@@ -51,8 +51,15 @@ export class Latest {
     this.#edit = this.now();
     if (this.#run && this.#isSteady()) this.#run.isLetThrough = true;
     if (!this.#run) this.#after(this.#debounce(), () => this.#start());
+    else if (isDragged) this.#forget = () => {};
     else if (this.#run.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
     else this.#after(0, () => this.#cutUnless(NEAR));
+  }
+
+  /** The pointer that dragged is let go of: no more edits follow. */
+  settle() {
+    this.#isDragged = false;
+    if (this.#isWanted) this.#cutUnless(AT_ITS_END);
   }
 
   /** The run has begun on the server, which may have had others to do before. */
@@ -86,7 +93,6 @@ export class Latest {
   }
 
   #pause() {
-    if (this.#isDragged) return LONGEST_PAUSE;
     return Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, PAUSE * this.#gap));
   }
 

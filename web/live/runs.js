@@ -1,18 +1,26 @@
 // Live's runs on the server: asked for, taken back, and what is said of them.
 import { api } from "/scripts/api.js";
 
+/** There is nobody who could run anything. */
+export class Unreachable extends Error {}
+
 /** Queue a prompt up to its targets; the run's id. */
 export async function ask(prompt, targets) {
-  const answer = await api.queuePrompt(0, prompt, { partialExecutionTargets: targets });
-  return answer.prompt_id;
+  try {
+    return (await api.queuePrompt(0, prompt, { partialExecutionTargets: targets })).prompt_id;
+  } catch (error) {
+    // who refuses a prompt answers
+    throw error.response ? error : new Unreachable(error.message);
+  }
 }
 
 /** Take one run back, whether it waits or runs. */
 export async function takeBack(id) {
-  for (const [path, content] of takingBack(id)) {
-    const body = JSON.stringify(content);
-    await api.fetchApi(path, { method: "POST", body }).catch(() => {});
-  }
+  for (const [path, content] of takingBack(id)) await post(path, content);
+}
+
+function post(path, content) {
+  return api.fetchApi(path, { method: "POST", body: JSON.stringify(content) }).catch(() => {});
 }
 
 /** The same from a page that is being closed. */
@@ -26,6 +34,28 @@ function takingBack(id) {
     ["/queue", { delete: [id] }],
     ["/interrupt", { prompt_id: id }],
   ];
+}
+
+// milliseconds after which the server has surely written down what has ended
+const WRITTEN = 1000;
+let ended = [];
+let isWaiting = false;
+
+/**
+ * Have a run that has ended left out of the server's history: each holds a whole workflow in memory,
+ * thousands of them a quarter of an hour.
+ */
+export function forget(id) {
+  ended.push(id);
+  if (isWaiting) return;
+  isWaiting = true;
+  setTimeout(async () => {
+    // those of the last moment have their turn with the next
+    const ripe = ended.splice(0, Math.max(1, ended.length - 1));
+    isWaiting = false;
+    await post("/history", { delete: ripe });
+    if (ended.length) forget(ended.pop());
+  }, WRITTEN);
 }
 
 /** The server's reason for refusing a prompt, with the value that it does not allow. */

@@ -2,7 +2,7 @@
 import { app } from "/scripts/app.js";
 import { keepPicture, showPicture } from "./display.js";
 import { Latest } from "./latest.js";
-import { ask, passesOf, reasonOf, takeBack, takeBackAtOnce } from "./runs.js";
+import { ask, forget, passesOf, reasonOf, takeBack, takeBackAtOnce, Unreachable } from "./runs.js";
 import { nodeAt, quickState, whatLeadsToLive } from "./upstream.js";
 import { t } from "../words.js";
 
@@ -120,12 +120,20 @@ async function begin() {
     mine.prompt = prompt;
     mine.id = await ask(prompt, targets);
   } catch (error) {
-    if (run === mine) stopFor(reasonOf(error));
+    if (run === mine && error instanceof Unreachable) wait();
+    else if (run === mine) stopFor(reasonOf(error));
     return;
   }
   // it was cut off, or Live was switched off, before the server had named it
   if (run !== mine || mine.isCut) drop(mine);
   for (const { name, detail } of mine.held) listeners[name](detail);
+}
+
+/** There is no server; Live goes on when it is back. */
+function wait() {
+  run = null;
+  latest.stop();
+  tell(t("The server does not answer; Live goes on when it does."));
 }
 
 /** Stop where there is no run to be taken back. */
@@ -189,14 +197,14 @@ const listeners = {
     if (run) run.passes += passesOf(text);
   },
   execution_success({ prompt_id }) {
-    dropped.delete(prompt_id);
+    if (dropped.delete(prompt_id) || run?.id === prompt_id) forget(prompt_id);
     if (run?.id !== prompt_id) return;
     const { passes, isShown } = run;
     end(prompt_id, isShown);
     if (isShown) tell(told(passes));
   },
   execution_interrupted({ prompt_id }) {
-    dropped.delete(prompt_id);
+    if (dropped.delete(prompt_id)) forget(prompt_id);
     if (run?.id !== prompt_id) return;
     if (run.isCut) end(prompt_id, false);
     // the user has pressed Cancel
@@ -206,10 +214,7 @@ const listeners = {
     if (run?.id === prompt_id) stopFor(exception_message);
   },
   reconnecting() {
-    if (!isOn()) return;
-    run = null;
-    latest.stop();
-    tell(t("The server does not answer; Live goes on when it does."));
+    if (isOn()) wait();
   },
   reconnected() {
     if (isOn()) latest.edited();
@@ -235,10 +240,16 @@ export function listenLast(api) {
 
 /** Hear whether a pointer is held down. */
 export function watchPointer(page) {
-  const note = (is) => () => (isDragging = is);
-  page.addEventListener("pointerdown", note(true), { capture: true });
+  page.addEventListener("pointerdown", () => (isDragging = true), { capture: true });
   for (const name of ["pointerup", "pointercancel"])
-    page.addEventListener(name, note(false), { capture: true });
+    page.addEventListener(name, letGo, { capture: true });
+}
+
+async function letGo() {
+  isDragging = false;
+  if (!isOn()) return;
+  await look();
+  latest.settle();
 }
 
 /** A picture of a live output that has a display; the page itself would show it once more below. */
