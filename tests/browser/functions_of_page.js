@@ -12,7 +12,8 @@
   // what a page shows and holds at the moment; what it can do is in prototypes
   function isContent(value) {
     if (Object.hasOwn(value, "constructor")) return false;
-    return Array.isArray(value) || value instanceof Element || OURS.test(value.comfyClass);
+    if (Array.isArray(value) || ArrayBuffer.isView(value)) return true;
+    return value instanceof Element || OURS.test(value.comfyClass);
   }
 
   function follow(path, value, level) {
