@@ -16,6 +16,8 @@ const DECORATED = new Set([
   "FewStepCache",
   "FewStepSigmas",
 ]);
+// the one whose facts are known after it has ended
+const LATE = "FewStepCache";
 // parts of a strip, and the settings that switch them off
 const PARTS = {
   badge: "FewStep.RecipeBadges",
@@ -104,8 +106,11 @@ app.registerExtension({
     api.addEventListener("execution_start", () => {
       for (const [node, look] of looks) look.begun = stateOf(node);
     });
-    // what is known after a node has ended
-    api.addEventListener("fewstep.facts", ({ detail }) => tell(nodeOf(detail.node), detail.facts));
+    api.addEventListener("fewstep.facts", ({ detail }) => {
+      const node = nodeOf(detail.node);
+      // of a MODEL that another workflow has left in ComfyUI's cache, the id may be another node's
+      if (node?.comfyClass === LATE) tell(node, detail.facts);
+    });
   },
   nodeCreated(node) {
     if (!DECORATED.has(node.comfyClass)) return;
