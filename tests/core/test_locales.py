@@ -23,7 +23,9 @@ from fewstep.docs.write_english import told
 SIGNS = re.compile(r"[{}@|]|%\{")
 PLACEHOLDER = re.compile(r"\{\w+\}")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-AS_IT_IS = re.compile(r"\w+/\w[\w/]*|\.(?:txt|csv|jsonl|png|jpg|webp|bmp)\b|fewstep_\w+", re.ASCII)
+AS_IT_IS = re.compile(
+    r"\w+/\w{2}[\w/]*|\.(?:txt|csv|jsonl|png|jpg|webp|bmp)\b|fewstep_\w+", re.ASCII
+)
 WRITING = {"zh": r"[一-鿿]", "ja": r"[ぁ-ヿ一-鿿]", "ko": r"[가-힣]"}
 
 
