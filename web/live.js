@@ -6,8 +6,9 @@ import { join, leave, leftPage, listenFirst, listenLast, toggle, watchPointer } 
 import { Sliders } from "./live/sliders.js";
 import { LIVE_OUTPUT } from "./live/upstream.js";
 
-// pixels of the picture with its buttons
+// pixels: height of the picture with its buttons, and width of a new node
 const SMALLEST = 260;
+const COMFORTABLE = 340;
 
 function isWanted(setting) {
   return app.extensionManager.setting.get(setting) !== false;
@@ -32,6 +33,8 @@ function addDisplay(node) {
   // neither in what is run nor in the saved workflow
   widget.serialize = false;
   join(node, shown);
+  // of a new node; a saved one is given its own size after this
+  node.setSize([Math.max(node.size[0], COMFORTABLE), node.computeSize()[1]]);
   if (sliders) also(node, "onConfigure", () => sliders.refresh());
   also(node, "onRemoved", () => {
     sliders?.end();
