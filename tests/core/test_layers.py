@@ -67,7 +67,9 @@ RULES = {
     "docs/draw_icon.py": Rule((), ("PIL",)),
     "docs/write_english.py": Rule(),
     # drives the frontend as tests/browser does
-    "docs/picture_decorations.py": Rule((), ("PIL", "playwright", "bootstrap", "browser", "host")),
+    "docs/pictured.py": Rule((), ("PIL", "playwright", "bootstrap", "browser", "host")),
+    "docs/picture_decorations.py": Rule((), ("pictured", "browser")),
+    "docs/picture_nodes.py": Rule((), ("pictured",)),
     "demo": Rule((*CORE, "headless"), (*TENSORS, *DIFFUSERS, "scipy")),
     "demo/weights.py": Rule(("guidance", "lora"), TENSORS),
 }

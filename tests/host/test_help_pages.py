@@ -8,6 +8,7 @@ import pytest
 from host.test_nodes import LONG_LISTS, inputs_of
 
 HELP = Path(__file__).resolve().parents[2] / "web" / "docs"
+PICTURE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def test_every_help_page_names_all_outputs_and_choices_of_its_node(nodes):
             if f"`{name}`" not in text
         ]
     assert unsaid == []
+
+
+def test_every_help_page_shows_its_node_and_no_picture_is_left_over(nodes):
+    shown = {
+        found
+        for node in nodes
+        for found in PICTURE.findall((HELP / f"{node.__name__}.md").read_text(encoding="utf-8"))
+        if found == f"pictures/{node.__name__}.webp"
+    }
+    assert len(shown) == len(nodes)
+    assert {path.relative_to(HELP).as_posix() for path in HELP.rglob("*.webp")} == shown
 
 
 def test_the_whole_recipe_file_in_the_help_reads_and_tells_its_example(host, tmp_path):
