@@ -1,5 +1,7 @@
 """Tests of the real frontend in a headless Chromium, on a real server with this pack."""
 
+from contextlib import contextmanager
+
 import pytest
 from browser.frontend import FLAGS
 from host.server_fixture import comfyui, server
@@ -22,8 +24,19 @@ def browser(comfyui):
 
 
 @pytest.fixture
-def page(browser):
+def page(new_page):
     """A fresh browser profile's page; page.trouble lists the errors that our scripts caused."""
+    with new_page() as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def new_page(browser):
+    """As page, for tests that share one: a context manager."""
+    return contextmanager(lambda: opened(browser))
+
+
+def opened(browser):
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     page.trouble = []
