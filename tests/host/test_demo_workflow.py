@@ -46,7 +46,7 @@ def inputs_of(node, described, source):
         if "widget" in slot:
             inputs[name] = next(values)
             # the frontend keeps a widget of its own behind a seed
-            if options[name][1].get("control_after_generate"):
+            if (*options[name], {})[1].get("control_after_generate"):
                 next(values)
         if slot.get("link") is not None:
             inputs[name] = source[slot["link"]]

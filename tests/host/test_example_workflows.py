@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy
 import pytest
 from host.test_demo_workflow import api_format, box_of, nodes_of
+from PIL import Image
 
+from fewstep.demo import world
 from fewstep.recipes.read import read_all
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
@@ -17,21 +20,34 @@ OWN_FILES = {
     "lora_name": "loras",
     "control_net_name": "controlnet",
     "clip_name": "text_encoders",
+    "unet_name": "diffusion_models",
     "vae_name": "vae",
     # of two folders; see NETWORK_FOLDERS
     "model_name": None,
 }
-NETWORK_FOLDERS = {"klein": "diffusion_models", "turbo_image_to_image": "checkpoints"}
+NETWORK_FOLDERS = {
+    "flux_schnell": "checkpoints",
+    "klein": "diffusion_models",
+    "turbo_image_to_image": "checkpoints",
+    "z_image_turbo": "diffusion_models",
+}
 # what ComfyUI 0.29 has and 0.3.64 has not
 NEW_NODES = {"klein": {"EmptyFlux2LatentImage"}}
 NEW_CHOICES = {("CLIPLoader", "type", "flux2")}
+# behind all others of their nodes
+NEW_INPUTS = {("CreateVideo", "bit_depth")}
 # only the page knows it
 WITHOUT_SERVER = {"Note"}
 DISTILLED = {
-    "klein": "flux2-klein-4b",
-    "lcm_lora": "lcm-lora-sd15",
-    "lightning_style_controlnet": "sdxl-lightning-4step-lora",
-    "turbo_image_to_image": "sdxl-turbo",
+    "flux_schnell": ["flux1-schnell-checkpoint"],
+    "klein": ["flux2-klein-4b"],
+    "lcm_lora": ["lcm-lora-sd15"],
+    "lightning_style_controlnet": ["sdxl-lightning-4step-lora"],
+    "qwen_image_lightning": ["qwen-image-lightning-4step"],
+    "sdxl_lightning": ["sdxl-lightning-4step-lora"],
+    "turbo_image_to_image": ["sdxl-turbo"],
+    "wan_2_2_two_stages": ["wan2.2-t2v-lightx2v-high", "wan2.2-t2v-lightx2v-low"],
+    "z_image_turbo": ["z-image-turbo"],
 }
 
 
@@ -62,10 +78,17 @@ def options_of(node, info):
     return {name: entry for group in groups for name, entry in group.items()}
 
 
+def slots_of(node, info):
+    """The slots that this server has too."""
+    options = options_of(node, info)
+    newer = {name for kind, name in NEW_INPUTS if kind == node["type"]} - options.keys()
+    return [slot for slot in node["inputs"] if slot["name"] not in newer]
+
+
 def widgets_of(node, info):
     """(name, the server's description, value) of every widget."""
     options, values = options_of(node, info), iter(node.get("widgets_values", []))
-    for slot in (slot for slot in node["inputs"] if "widget" in slot):
+    for slot in (slot for slot in slots_of(node, info) if "widget" in slot):
         described = options[slot["name"]]
         yield slot["name"], described, next(values)
         # the frontend keeps a widget of its own behind a seed
@@ -147,7 +170,7 @@ def test_every_slot_is_one_of_the_servers(workflow, info):
         served = list(zip(entry["output_name"], entry["output"], strict=True))
         # a newer ComfyUI may have more behind them
         assert outputs[: len(served)] == served[: len(outputs)], node["type"]
-        for slot in node["inputs"]:
+        for slot in slots_of(node, info):
             kind = options[slot["name"]][0]
             assert slot["type"] == ("COMBO" if isinstance(kind, list) else kind), slot["name"]
 
@@ -177,9 +200,9 @@ def test_a_note_says_where_every_file_goes(path, workflow, info):
 
 def test_the_loaders_know_the_distilled_file_by_its_name(info):
     known = read_all()[0]
-    for name, recipe in DISTILLED.items():
-        files = [value for _, value in chosen_files(read(FOLDER / f"{name}.json"), info)]
-        assert set(files) & set(known[recipe].examples)
+    for name, recipes in DISTILLED.items():
+        files = {value for _, value in chosen_files(read(FOLDER / f"{name}.json"), info)}
+        assert all(files & set(known[recipe].examples) for recipe in recipes)
 
 
 def test_every_workflow_is_among_the_templates_with_a_small_picture(path, server):
@@ -227,17 +250,49 @@ def test_the_compare_workflow_pairs_what_teacher_and_student_make_of_the_same_no
     assert len({image.tobytes() for image in pictures}) == 8
 
 
-def test_the_distill_workflow_makes_a_student_and_saves_it(server, info):
-    client, workflow = server.client, read(FOLDER / "distill.json")
+def test_the_check_workflow_names_each_wrong_setting_and_no_right_one(server, info):
+    client, workflow = server.client, read(FOLDER / "check.json")
+    outputs = client.run(api_format(workflow, info), seconds=600)
+    wrong, right = (
+        outputs[str(node["id"])]["text"][0] for node in nodes_of(workflow, "PreviewAny")
+    )
+    named = {line.split(": ")[1] for line in wrong.splitlines() if line.startswith("does not fit")}
+    assert named == {"cfg", "steps", "schedule", "sampler"}
+    assert "does not fit" not in right and "fits: cfg: 1" in right
+    burnt, good = (
+        client.images(outputs[str(node["id"])]) for node in nodes_of(workflow, "PreviewImage")
+    )
+    assert len({image.tobytes() for image in burnt + good}) == 8
+
+
+SHORTER = {
+    "FewStepPrompts": {"count": 5},
+    "FewStepTeacherData": {"steps": 4, "name": "workflow"},
+    "FewStepPictureData": {"steps": 4, "name": "workflow pictures", "folder": "workflow"},
+    "FewStepTrainOptions": {"iterations": 2, "pictures": 1},
+    "FewStepBakeGuidance": {"name": "workflow guidance"},
+}
+
+
+@pytest.fixture(scope="module")
+def own_pictures(server):
+    """A folder of pictures in ComfyUI's input folder, as the workflow's note asks for."""
+    folder = server.folder / "input" / "workflow"
+    folder.mkdir(parents=True)
+    rng = numpy.random.default_rng(5)
+    for k in range(3):
+        picture = world.draw(world.random_scene(rng, 1 + k % 2))
+        Image.fromarray(picture).save(folder / f"{k}.png")
+
+
+@pytest.mark.parametrize("name", ["bake_guidance", "distill", "own_pictures"])
+def test_training_workflows_make_a_student_and_save_it(name, server, info, own_pictures):
+    client, workflow = server.client, read(FOLDER / f"{name}.json")
     prompt = api_format(workflow, info)
-    shorter = {
-        "FewStepPrompts": {"count": 5},
-        "FewStepTeacherData": {"steps": 4, "name": "workflow"},
-        "FewStepTrainOptions": {"iterations": 2, "pictures": 1},
-        "FewStepDistill": {"name": "workflow"},
-    }
     for node in prompt.values():
-        node["inputs"].update(shorter.get(node["class_type"], {}))
+        node["inputs"].update(SHORTER.get(node["class_type"], {}))
+        if node["class_type"] == "FewStepDistill":
+            node["inputs"]["name"] = f"workflow {name}"
     outputs = client.run(prompt, seconds=600)
     (preview,) = nodes_of(workflow, "PreviewImage")
     images = client.images(outputs[str(preview["id"])])
@@ -245,6 +300,23 @@ def test_the_distill_workflow_makes_a_student_and_saves_it(server, info):
     (saved,) = nodes_of(workflow, "FewStepSaveLora")
     loras = client.get_json("/object_info/LoraLoader")["LoraLoader"]["input"]["required"]
     assert any(saved["widgets_values"][0] in name for name in loras["lora_name"][0])
+
+
+def test_the_measure_workflow_times_each_step_and_writes_down_what_it_costs(server, info):
+    client, workflow = server.client, read(FOLDER / "measure.json")
+    prompt = api_format(workflow, info)
+    for node in prompt.values():
+        if node["class_type"] == "FewStepGoldenSet":
+            node["inputs"]["count"] = 3
+        if node["class_type"] == "FewStepBenchmark":
+            node["inputs"]["runs"] = min(node["inputs"]["runs"], 1)
+    outputs = client.run(prompt, seconds=600)
+    table, ledger = (
+        outputs[str(node["id"])]["text"][0] for node in nodes_of(workflow, "PreviewAny")
+    )
+    assert [line.split()[-5] for line in table.splitlines()[1:]] == ["48", "24", "4"]
+    assert ledger.startswith("guidance baked in was added\nSSIM: guidance baked in ")
+    assert (server.folder / "output/fewstep/ledgers/measure.jsonl").is_file()
 
 
 def test_the_prove_workflow_says_what_a_student_costs_and_how_fast_it_is(server, info):
