@@ -118,15 +118,24 @@ def test_the_page_of_a_demo_run(themed):
 
 @pytest.fixture(scope="module")
 def opened(browser, server):
-    """The frontend in a window wide enough for what is drawn inside nodes."""
+    """A graph that has run, in a window wide enough for what is drawn inside nodes."""
     server.client.post_json("/settings/Comfy.TutorialCompleted", True)
     context = browser.new_context(viewport={"width": 1900, "height": 1000})
     page = context.new_page()
     frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
     page.wait_for_selector(OURS)
+    frontend.press_run(page)
+    frontend.wait_for_pictures(page)
     yield page
     page.evaluate(SET_THEME, "dark")
     context.close()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_we_add_to_a_node_that_shows_its_picture(opened, theme):
+    opened.evaluate(SET_THEME, theme)
+    assert opened.evaluate(DRAWN)
+    assert problems(opened, OURS) == []
 
 
 @pytest.mark.parametrize("theme", THEMES)
