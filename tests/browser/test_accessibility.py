@@ -123,7 +123,6 @@ def opened(browser, server):
     context = browser.new_context(viewport={"width": 1900, "height": 1000})
     page = context.new_page()
     frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
-    page.wait_for_selector(OURS)
     frontend.press_run(page)
     frontend.wait_for_pictures(page)
     yield page
