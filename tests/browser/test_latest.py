@@ -3,7 +3,7 @@
 import pytest
 
 # a run takes so long, and so long until one that is cut off has ended; letters come by the clock
-SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged }) => {
+SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged, lag }) => {
     const { Latest } = await import(url);
     let clock = 0, number = 0, flying = null, most = 0;
     const events = [];
@@ -16,7 +16,7 @@ SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged }) => {
     let state = 0;
     const latest = new Latest({
         now: () => clock,
-        later,
+        later: (milliseconds, act) => later(milliseconds + lag, act),
         begin: () => {
             const run = { state, began: clock };
             seen.runs.push(run);
@@ -65,9 +65,9 @@ LETTERS, GAP = 40, 125  # milliseconds
 def simulate(page, server):
     page.goto(f"{server.url}/fewstep/pairs")
 
-    def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False):
+    def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False, lag=0):
         given = {"duration": duration, "cutting": cutting, "letters": letters, "gap": gap}
-        given["isDragged"] = is_dragged
+        given |= {"isDragged": is_dragged, "lag": lag}
         given["url"] = f"{server.url}/extensions/fewstep/live/latest.js"
         return page.evaluate(SIMULATE, given)
 
@@ -119,3 +119,9 @@ def test_while_a_slider_is_moved_runs_follow_each_other_without_a_break(
     assert found["shown"][-1]["state"] == 5000 // gap and found["most"] == 1
     # once it is let go of, what is out of date is cut off
     assert found["shown"][-1]["at"] - found["last"] <= duration + 150
+
+
+def test_on_a_page_whose_timers_are_late_runs_begin_while_one_types(simulate):
+    # a tenth of the run and the lag are longer than it takes to type the next letter
+    found = simulate(600, gap=100, lag=60)
+    assert len([one for one in found["shown"] if 0 < one["state"] < LETTERS]) >= 3

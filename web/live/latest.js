@@ -20,6 +20,7 @@ const DEBOUNCE = 80;
 export class Latest {
   #run = null; // { began, isLetThrough }
   #isWanted = false;
+  #wantedSince = 0;
   #duration = null; // of a whole run, as it was measured
   #shown = -Infinity;
   #edit = -Infinity; // the last one
@@ -42,6 +43,7 @@ export class Latest {
 
   /** The state has changed; isDragged while a pointer is held down, which more edits will follow. */
   edited(isDragged = false) {
+    if (!this.#isWanted) this.#wantedSince = this.now();
     this.#isWanted = true;
     this.#isDragged = isDragged;
     this.#forget();
@@ -50,7 +52,8 @@ export class Latest {
     if (gap < LONGEST_PAUSE) this.#gap = this.#gap ? (3 * this.#gap + gap) / 4 : gap;
     this.#edit = this.now();
     if (this.#run && this.#isSteady()) this.#run.isLetThrough = true;
-    if (!this.#run) this.#after(this.#debounce(), () => this.#start());
+    if (!this.#run && !this.#debounce()) this.#start();
+    else if (!this.#run) this.#after(this.#debounce(), () => this.#start());
     else if (isDragged) this.#forget = () => {};
     else if (this.#run.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
     else this.#after(0, () => this.#cutUnless(NEAR));
@@ -88,8 +91,11 @@ export class Latest {
     this.#isWanted = false;
   }
 
+  /** What is left to wait; on a busy page edits are seen so late that it must not begin anew with each. */
   #debounce() {
-    return this.#isSteady() ? 0 : Math.min(DEBOUNCE, (this.#duration ?? 0) / 10);
+    if (this.#isSteady()) return 0;
+    const whole = Math.min(DEBOUNCE, (this.#duration ?? 0) / 10);
+    return Math.max(0, whole - (this.now() - this.#wantedSince));
   }
 
   #pause() {
