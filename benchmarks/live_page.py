@@ -85,15 +85,18 @@ class LivePage:
         self.page.wait_for_timeout(1000)
         self.wait_until_idle()
         self.asked.clear()
-        self.page.evaluate("() => { seen.pictures.length = 0; seen.began = {}; }")
-        start = time.monotonic()
-        for count, letter in enumerate(text):
-            time.sleep(max(0, start + count / speed - time.monotonic()))
+        self.page.evaluate("() => { seen.pictures.length = 0; }")
+        start = due = time.monotonic()
+        for letter in text:
+            time.sleep(max(0, due - time.monotonic()))
+            # on a slow page, letters come more slowly, not in a burst
+            due = max(due, time.monotonic()) + 1 / speed
             self.page.keyboard.type(letter)
+        typed = len(text) / (time.monotonic() - start)
         self.page.wait_for_timeout(1500)
         self.wait_until_idle()
         self.page.wait_for_timeout(500)
-        return self._found(text)
+        return self._found(text) | {"speed": typed}
 
     def _prompt(self):
         texts = self.page.locator("textarea:visible").evaluate_all("all => all.map(e => e.value)")
