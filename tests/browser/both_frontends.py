@@ -38,12 +38,18 @@ FUNCTIONS_OF_NODES = """() => {
         .filter(node => !/^FewStep/.test(node.type))
         .map(node => [node.type, functions(node), ...(node.widgets ?? []).map(functions)]);
 }"""
-# bytes of all pictures that nodes show, the node's order
-FILES = """() => Promise.all(window.app.graph.nodes.flatMap(node => node.imgs ?? []).map(
-    async image => {
-        const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
-        return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
-    }))"""
+# all pictures that nodes show, in their order: in a panel of ours, or as the frontend shows them
+SHOWN = """window.app.graph.nodes.flatMap(node => {
+    const panels = (node.widgets ?? []).map(widget => widget.element).filter(Boolean);
+    const ours = panels.flatMap(panel => [...panel.querySelectorAll("img")]);
+    const drawn = images => (images ?? []).filter(image => image.naturalWidth);
+    return drawn(ours).length ? drawn(ours) : drawn(node.imgs);
+})"""
+ARE_SHOWN = f"minimum => {SHOWN}.length >= minimum"
+FILES = f"""() => Promise.all({SHOWN}.map(async image => {{
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
+}}))"""
 
 
 class Seen(NamedTuple):
@@ -132,7 +138,7 @@ def run(page, server, count):
     forget(server)
     prompt = page.evaluate(PROMPT)
     frontend.press_run(page)
-    frontend.wait_for_pictures(page, count)
+    page.wait_for_function(ARE_SHOWN, arg=count, timeout=frontend.LONG)
     return prompt, [pixels(base64.b64decode(file)) for file in page.evaluate(FILES)]
 
 

@@ -30,6 +30,7 @@ DRAWN = f"""async () => {{
         await new Promise(done => setTimeout(done, 50));
     return shown();
 }}"""
+HAS_PICTURE = f"""() => document.querySelector(":is({OURS}) img")?.naturalWidth"""
 OUR_TABS = """() => window.app.extensionManager.getSidebarTabs()
     .map(tab => tab.id).filter(id => /fewstep/i.test(id))"""
 EXECUTE = "command => window.app.extensionManager.command.execute(command)"
@@ -124,7 +125,7 @@ def opened(browser, server):
     page = context.new_page()
     frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
     frontend.press_run(page)
-    frontend.wait_for_pictures(page)
+    page.wait_for_function(HAS_PICTURE, timeout=frontend.LONG)
     yield page
     page.evaluate(SET_THEME, "dark")
     context.close()
