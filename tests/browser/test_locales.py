@@ -38,7 +38,7 @@ def test_nodes_settings_menu_and_our_own_buttons_speak_the_users_language(page, 
     page.get_by_text(read(language, "settings")["FewStep_Live"]["name"], exact=True).wait_for()
     page.keyboard.press("Escape")
     page.locator(".comfy-menu-button-wrapper").click()
-    page.get_by_text("FewStep", exact=True).first.hover()
+    page.locator(".comfy-command-menu").get_by_text("FewStep", exact=True).hover()
     for command in read(language, "commands").values():
         page.get_by_text(command["label"], exact=True).wait_for()
     assert page.trouble == []
