@@ -49,5 +49,5 @@ export function setNumber({ node, widget }, value) {
     widget.value = value;
     widget.callback?.(value, canvas, node);
   }
-  node.graph?.setDirtyCanvas(true, true);
+  node.graph?.setDirtyCanvas(true);
 }

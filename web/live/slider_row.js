@@ -4,6 +4,9 @@ import { button, element } from "./elements.js";
 import { isSeed, nameOf, setNumber, wordsOf } from "./numbers.js";
 import { newSeed, rangeOf, snapped, stepOf } from "./ranges.js";
 
+// milliseconds: a page draws the whole workflow with every number that is set
+const DRAWN = 50;
+
 /** A row of elements in whole; number is { node, widget }, undefined where it no longer leads here. */
 export class SliderRow {
   constructor(number, kept, { onRange, onRemove, onResize }) {
@@ -27,7 +30,8 @@ export class SliderRow {
 
   /** Show the number as it is now. */
   refresh() {
-    if (!this.number) return;
+    // while it is moved, the number is behind the slider
+    if (!this.number || this.timer) return;
     const { value, options } = this.number.widget;
     // a value beyond the range, which was set on the node, is shown where it is
     const min = String(Math.min(this.from, value));
@@ -44,7 +48,7 @@ export class SliderRow {
     [this.from, this.to] = kept.range ?? rangeOf(value, options, isSeed(this.number));
     this.slider = element("input", { type: "range" });
     this.slider.setAttribute("aria-label", name);
-    this.slider.oninput = () => this.#set(snapped(Number(this.slider.value), options));
+    this.slider.oninput = () => this.#follow();
     this.shown = element("output");
     this.range = this.#makeRange(options);
     const ranging = t("Range of {name}", { name });
@@ -81,6 +85,19 @@ export class SliderRow {
       // the seeds about this one
       this.onRange(undefined);
     });
+  }
+
+  /** Set the number that the slider stands at, soon enough and not too often. */
+  #follow() {
+    this.shown.textContent = String(this.#chosen);
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.#set(this.#chosen);
+    }, DRAWN);
+  }
+
+  get #chosen() {
+    return snapped(Number(this.slider.value), this.number.widget.options);
   }
 
   #set(value) {
