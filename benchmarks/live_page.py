@@ -100,7 +100,8 @@ class LivePage:
 
     def _prompt(self):
         texts = self.page.locator("textarea:visible").evaluate_all("all => all.map(e => e.value)")
-        return next(place for place, text in enumerate(texts) if text.startswith("a red circle"))
+        # the note is the first, and the negative prompt is empty
+        return next(place for place, text in enumerate(texts) if text and place)
 
     def _found(self, text):
         runs = {}
