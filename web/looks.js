@@ -29,7 +29,7 @@ const WIDGET = "fewstep_looks";
 // milliseconds between looks at whether a node has been changed since, or a setting
 const LOOK = 300;
 
-const looks = new Map(); // of each decorated node: { facts, state, begun, drawn, element, widget }
+const looks = new Map(); // of each decorated node: { facts, state, key, begun, drawn, element, widget }
 const states = new Map(); // in which facts were true, for a workflow that is opened again
 let watch = null;
 
@@ -44,7 +44,10 @@ function tell(node, facts) {
   look.facts = { ...look.facts, ...facts };
   const key = JSON.stringify([node.id, node.comfyClass, look.facts]);
   look.state = look.begun ?? states.get(key) ?? stateOf(node);
+  // seconds differ with every run, and Live makes thousands
+  states.delete(look.key);
   states.set(key, look.state);
+  look.key = key;
   look.drawn = null;
   draw(node, look);
   watch ??= setInterval(lookAround, LOOK);
