@@ -1,9 +1,10 @@
 // What nodes know of their last run, on the node: badge, coverage bar, sigma curve, passes and time.
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
-import { nodeOf, stateOf } from "./looks/graph.js";
+import { stateOf } from "./looks/graph.js";
 import { openPanel } from "./looks/panel.js";
 import { drawStrip, stripHeight } from "./looks/strip.js";
+import { nodeOf } from "./node_of.js";
 
 const DECORATED = new Set([
   "FewStepLoraLoader",

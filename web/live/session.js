@@ -3,7 +3,8 @@ import { app } from "/scripts/app.js";
 import { keepPicture, showPicture } from "./display.js";
 import { Latest } from "./latest.js";
 import { ask, forget, passesOf, reasonOf, takeBack, takeBackAtOnce, Unreachable } from "./runs.js";
-import { nodeAt, quickState, whatLeadsToLive } from "./upstream.js";
+import { quickState, whatLeadsToLive } from "./upstream.js";
+import { nodeOf } from "../node_of.js";
 import { t } from "../words.js";
 
 // milliseconds between looks at the graph, while live
@@ -165,7 +166,7 @@ function end(id, isShown) {
 function picture({ blob, nodeId, displayNodeId, jobId }) {
   // a run that was cut off may have been faster
   if (isOn() && (!run || (jobId && jobId !== run.id))) return;
-  const shown = parts.get(nodeAt(displayNodeId ?? nodeId));
+  const shown = parts.get(nodeOf(displayNodeId ?? nodeId));
   showPicture(shown, blob, run?.prompt ?? null);
   if (run) run.isShown = true;
 }
@@ -255,7 +256,7 @@ async function letGo() {
 /** A picture of a live output that has a display; the page itself would show it once more below. */
 function isOurs(event) {
   const { nodeId, displayNodeId } = event.detail;
-  if (!parts.has(nodeAt(displayNodeId ?? nodeId))) return false;
+  if (!parts.has(nodeOf(displayNodeId ?? nodeId))) return false;
   event.stopImmediatePropagation();
   return true;
 }

@@ -18,16 +18,6 @@ function statesOf(graph) {
   ]);
 }
 
-/** The node that the server calls by an id such as 7, or 12:5 where it lies in subgraph 12; or undefined. */
-export function nodeAt(id) {
-  let [graph, node] = [app.graph];
-  for (const part of String(id).split(":")) {
-    node = graph?.getNodeById(part);
-    graph = node?.subgraph;
-  }
-  return node;
-}
-
 /** What ComfyUI is asked for: { prompt, targets, state }; targets is empty without a live output. */
 export async function whatLeadsToLive() {
   const prompt = await app.graphToPrompt();

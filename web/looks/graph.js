@@ -1,19 +1,8 @@
-// Which node an id means, and what the facts of its run depended on.
-import { app } from "/scripts/app.js";
+// What the facts of a node's run depended on.
 
 // what comes through these changes a picture and no fact of a run
 const PICTURE_ONLY = new Set(["CONDITIONING", "IMAGE", "MASK", "CLIP", "VAE"]);
 const SEEDS = new Set(["seed", "noise_seed", "control_after_generate"]);
-
-/** A node by the server's id, 12 or 5:12 inside of subgraphs, or the page's, subgraph's uuid:12. */
-export function nodeOf(id) {
-  const path = String(id).split(":");
-  let graph = app.graph;
-  if (graph.subgraphs?.has(path[0])) graph = graph.subgraphs.get(path.shift());
-  const last = path.pop();
-  for (const step of path) graph = graph?.getNodeById(step)?.subgraph;
-  return graph?.getNodeById(last) ?? undefined;
-}
 
 /** Changes with every input of a node, and of the nodes that lead to it, that a fact depends on. */
 export function stateOf(node) {
