@@ -28,8 +28,14 @@ WATCH = """async () => {
 }"""
 AUTO = """mode => {
     const { ui } = window.app;
-    [ui.autoQueueMode, ui.autoQueueEnabled] = [mode, mode === "change"];
+    [ui.autoQueueMode, ui.autoQueueEnabled] = [mode, mode !== "disabled"];
 }"""
+# another seed with each run, as otherwise nothing would run
+RANDOMIZE = """() => {
+    const { widgets } = window.app.graph.getNodeById(8);
+    widgets.find(widget => widget.name === "control_after_generate").value = "randomize";
+}"""
+FINISHED = "() => Object.keys(seen.ended).length"
 HEAP = "HeapProfiler.collectGarbage"
 
 
@@ -73,7 +79,7 @@ class LivePage:
         self.wait_until_idle()
 
     def switch_auto(self, mode):
-        """Core's own: "change" is Run (On Change), "disabled" is Run."""
+        """Core's own: "change" is Run (On Change), "instant" Run (Instant), "disabled" Run."""
         self.page.evaluate(AUTO, mode)
 
     def type(self, text, speed):
@@ -125,6 +131,20 @@ class LivePage:
         self.grab()
         found = self.move(seconds)
         self.release()
+        return found
+
+    def run_instantly(self, seconds):
+        """Core's Run (Instant), with nobody editing; runs a second."""
+        self.page.evaluate(RANDOMIZE)
+        self.switch_auto("instant")
+        self.page.evaluate("() => window.app.queuePrompt(0, 1)")
+        # the first one loads the model
+        self.page.wait_for_function(f"() => ({FINISHED})() > 2", timeout=120_000)
+        before, start = self.page.evaluate(FINISHED), time.monotonic()
+        self.page.wait_for_timeout(1000 * seconds)
+        found = (self.page.evaluate(FINISHED) - before) / (time.monotonic() - start)
+        self.switch_auto("disabled")
+        self.wait_until_idle()
         return found
 
     def grab(self):

@@ -2,7 +2,7 @@
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { display } from "./live/display.js";
-import { join, leave, leftPage, listenFirst, listenLast, toggle, watchPointer } from "./live/session.js";
+import { join, leave, leftPage, listenFirst, listenLast, toggle, watchEdits } from "./live/session.js";
 import { Sliders } from "./live/sliders.js";
 import { LIVE_OUTPUT } from "./live/upstream.js";
 
@@ -65,7 +65,7 @@ app.registerExtension({
   keybindings: [{ combo: { key: "l", alt: true, shift: true }, commandId: "FewStep.ToggleLive" }],
   setup() {
     listenLast(api);
-    watchPointer(window);
+    watchEdits(window);
     addEventListener("pagehide", leftPage);
   },
   nodeCreated(node) {

@@ -2,11 +2,12 @@
 
 import pytest
 
-# a run takes so long, and so long until one that is cut off has ended; letters come by the clock
-SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged, lag }) => {
+# A run takes so long, one that is cut off so long until it has ended, and asking for one so long;
+# letters come by the clock. The server does one run after the other.
+SIMULATE = """async ({ url, duration, cutting, asking, letters, gap, isDragged, lag }) => {
     const { Latest } = await import(url);
-    let clock = 0, number = 0, flying = null, most = 0;
-    const events = [];
+    let clock = 0, number = 0, flying = null;
+    const events = [], waiting = [];
     const later = (milliseconds, act) => {
         const event = { at: clock + milliseconds, act, number: number++ };
         events.push(event);
@@ -18,25 +19,36 @@ SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged, lag }) =
         now: () => clock,
         later: (milliseconds, act) => later(milliseconds + lag, act),
         begin: () => {
-            const run = { state, began: clock };
+            const run = { state, asked: clock };
             seen.runs.push(run);
-            flying = run;
+            later(asking, () => { waiting.push(run); serve(); });
             seen.most = Math.max(seen.most, seen.runs.filter(one => !one.ended).length);
-            run.forget = later(duration, () => finish(run, true));
+            return run;
         },
-        cut: () => {
-            const run = flying;
-            if (run.isCut) return;
+        cut: run => {
+            if (run.isCut) throw Error("cut off twice");
             run.isCut = true;
-            run.forget();
+            run.forget?.();
             later(cutting, () => finish(run, false));
         },
     });
+    function serve() {
+        if (flying || !waiting.length) return;
+        const run = waiting.shift();
+        if (run.isCut) return finish(run, false);
+        flying = run;
+        run.began = clock;
+        latest.begun(run);
+        run.forget = later(duration, () => finish(run, true));
+    }
     function finish(run, isShown) {
-        run.ended = true;
-        flying = null;
-        if (isShown) seen.shown.push({ state: run.state, at: clock });
-        latest.ended(isShown);
+        if (flying === run) flying = null;
+        if (!run.ended) {
+            run.ended = true;
+            if (isShown) seen.shown.push({ state: run.state, at: clock });
+            latest.ended(run, isShown);
+        }
+        serve();
     }
     // one run beforehand, so that its time is known
     latest.edited();
@@ -52,7 +64,7 @@ SIMULATE = """async ({ url, duration, cutting, letters, gap, isDragged, lag }) =
     }
     return {
         most: seen.most,
-        runs: seen.runs.map(({ state, began }) => ({ state, began })),
+        runs: seen.runs.map(({ state, asked }) => ({ state, asked })),
         shown: seen.shown,
         last: 3 * duration + gap * letters,
         duration: latest.duration,
@@ -65,9 +77,9 @@ LETTERS, GAP = 40, 125  # milliseconds
 def simulate(page, server):
     page.goto(f"{server.url}/fewstep/pairs")
 
-    def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False, lag=0):
+    def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False, lag=0, asking=0):
         given = {"duration": duration, "cutting": cutting, "letters": letters, "gap": gap}
-        given |= {"isDragged": is_dragged, "lag": lag}
+        given |= {"isDragged": is_dragged, "lag": lag, "asking": asking}
         given["url"] = f"{server.url}/extensions/fewstep/live/latest.js"
         return page.evaluate(SIMULATE, given)
 
@@ -104,21 +116,29 @@ def test_a_run_of_seconds_is_cut_off_by_every_edit_and_ends_with_the_last(simula
 
 def test_an_edit_after_a_pause_waits_for_nothing_but_a_tenth_of_a_run(simulate):
     found = simulate(200, letters=3, gap=1000)
-    assert [run["began"] for run in found["runs"][1:]] == [1620, 2620, 3620]
+    assert [run["asked"] for run in found["runs"][1:]] == [1620, 2620, 3620]
     assert found["duration"] == 200
 
 
+@pytest.mark.parametrize("asking", [0, 60])
 @pytest.mark.parametrize("duration", [50, 200, 400, 1500])
 @pytest.mark.parametrize(("gap", "is_dragged"), [(16, True), (150, True), (33, False)])
 def test_while_a_slider_is_moved_runs_follow_each_other_without_a_break(
-    simulate, duration, gap, is_dragged
+    simulate, duration, gap, is_dragged, asking
 ):
-    found = simulate(duration, letters=5000 // gap, gap=gap, is_dragged=is_dragged)
+    found = simulate(duration, letters=5000 // gap, gap=gap, is_dragged=is_dragged, asking=asking)
     moving = [one for one in found["shown"] if 0 < one["at"] - 3 * duration <= 5000]
-    assert len(moving) >= 0.9 * (5000 // max(duration, gap)) - 1
-    assert found["shown"][-1]["state"] == 5000 // gap and found["most"] == 1
+    pace = max(duration, asking) if gap < duration else gap + asking
+    assert len(moving) >= 0.9 * (5000 // pace) - 1
+    # one in flight, one waiting
+    assert found["shown"][-1]["state"] == 5000 // gap and found["most"] <= 2
     # once it is let go of, what is out of date is cut off
-    assert found["shown"][-1]["at"] - found["last"] <= duration + 150
+    assert found["shown"][-1]["at"] - found["last"] <= asking + duration + 150
+
+
+def test_while_one_types_nothing_waits_on_the_server(simulate):
+    # it would be out of date before it began
+    assert simulate(300, asking=60)["most"] == 1
 
 
 def test_on_a_page_whose_timers_are_late_runs_begin_while_one_types(simulate):

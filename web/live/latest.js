@@ -1,12 +1,17 @@
-// Runs that follow what is edited: at most one in flight, and the latest state always has the last.
+// Runs that follow what is edited: at most one in flight and one waiting, and the latest state always
+// has the last.
 
 // Milliseconds. A run that is out of date may finish where it is so near its end: cutting it off and
 // beginning anew would hardly be sooner.
 const NEAR = 100;
 // After a pause has been waited for, only where it is as good as there
 const AT_ITS_END = 20;
+// While a slider is moved, the next run is asked for so long before the end of the one in flight, and
+// waits on the server when that is free. Not while one types: most would be out of date before they
+// begin, and a server that has many to take back is slow to answer.
+const AHEAD = 80;
 // While somebody edits without a break, a picture is let through after so long without one ...
-const STARVED = 700;
+const STARVED = 800;
 // ... unless no edit came for a little longer than they usually do, so that nobody types any more
 const PAUSE = 1.04; // of the time between edits
 const SHORTEST_PAUSE = 120;
@@ -16,9 +21,9 @@ const RAPID = 80;
 // Before a run, its tenth of the run time is waited for further edits, never longer than this
 const DEBOUNCE = 80;
 
-/** Decides when a run begins and when one that is out of date is cut off. */
+/** Decides when a run is asked for and when one that is out of date is cut off. */
 export class Latest {
-  #run = null; // { began, isLetThrough }
+  #runs = []; // [{ run, since, hasBegun, isLetThrough, isCut }], in flight first, then waiting
   #isWanted = false;
   #wantedSince = 0;
   #duration = null; // of a whole run, as it was measured
@@ -26,11 +31,12 @@ export class Latest {
   #edit = -Infinity; // the last one
   #gap = 0; // between edits, usually
   #isDragged = false; // by the last edit
-  #forget = () => {}; // what waits for its time
+  #planned = []; // take back what waits for its time
 
   /**
-   * begin() and cut() are called when it is time; who is cut off says so by ended(). now() gives
-   * milliseconds, later(milliseconds, act) a function that takes it back.
+   * begin() and cut(run) are called when it is time; begin() gives a name to its run, by which begun()
+   * and ended() tell of it, also where it was cut off. now() gives milliseconds, later(milliseconds,
+   * act) a function that takes it back.
    */
   constructor({ begin, cut, now = () => performance.now(), later = inTime }) {
     Object.assign(this, { begin, cut, now, later });
@@ -46,49 +52,102 @@ export class Latest {
     if (!this.#isWanted) this.#wantedSince = this.now();
     this.#isWanted = true;
     this.#isDragged = isDragged;
-    this.#forget();
     const gap = this.now() - this.#edit;
     // a longer one is a break
     if (gap < LONGEST_PAUSE) this.#gap = this.#gap ? (3 * this.#gap + gap) / 4 : gap;
     this.#edit = this.now();
-    if (this.#run && this.#isSteady()) this.#run.isLetThrough = true;
-    if (!this.#run && !this.#debounce()) this.#start();
-    else if (!this.#run) this.#after(this.#debounce(), () => this.#start());
-    else if (isDragged) this.#forget = () => {};
-    else if (this.#run.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
-    else this.#after(0, () => this.#cutUnless(NEAR));
+    this.#plan();
   }
 
   /** The pointer that dragged is let go of: no more edits follow. */
   settle() {
     this.#isDragged = false;
-    if (this.#isWanted) this.#cutUnless(AT_ITS_END);
+    if (!this.#isWanted || !this.#runs.length) return;
+    this.#dropWaiting();
+    this.#cutUnless(AT_ITS_END);
   }
 
   /** The run has begun on the server, which may have had others to do before. */
-  begun() {
-    if (this.#run) this.#run.began = this.now();
+  begun(run) {
+    const known = this.#find(run);
+    if (!known) return;
+    Object.assign(known, { since: this.now(), hasBegun: true });
+    if (this.#isWanted) this.#plan();
   }
 
   /** The run has ended; isShown where its picture was seen. */
-  ended(isShown) {
-    if (!this.#run) return;
+  ended(run, isShown) {
+    const known = this.#find(run);
+    if (!known) return;
     if (isShown) {
-      const took = this.now() - this.#run.began;
+      const took = this.now() - known.since;
       // half of what is new, so that one slow run does not slow all that follow
       this.#duration = this.#duration === null ? took : (this.#duration + took) / 2;
       this.#shown = this.now();
     }
-    this.#run = null;
-    this.#forget();
-    if (this.#isWanted) this.#start();
+    this.#runs = this.#runs.filter((one) => one !== known);
+    // what an edit has waited for is over
+    if (this.#isWanted && !this.#runs.length) this.#start();
   }
 
-  /** Forget everything that waits; a run in flight is no longer known. */
+  /** Forget everything that waits; runs in flight are no longer known. */
   stop() {
     this.#forget();
-    this.#run = null;
+    this.#runs = [];
     this.#isWanted = false;
+  }
+
+  /** What is to be done about the latest edit, and when. */
+  #plan() {
+    this.#forget();
+    const [first, waiting] = this.#runs;
+    if (!first) {
+      this.#after(this.#debounce(), () => this.#start());
+    } else if (this.#isSteady()) {
+      first.isLetThrough = true;
+      if (!this.#isDragged) this.#after(this.#pause(), () => this.settle());
+      // of one that has not begun nobody knows the end
+      if (first.hasBegun && !waiting) this.#after(this.#left() - AHEAD, () => this.#askAhead());
+    } else {
+      this.#dropWaiting();
+      if (first.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
+      else this.#cutUnless(NEAR);
+    }
+  }
+
+  /** Ask while one is in flight, unless edits have ceased: then that one is soon cut off instead. */
+  #askAhead() {
+    if (this.#isDragged || this.now() - this.#edit < RAPID) this.#start();
+  }
+
+  /** The one in flight; its end is soon enough for the latest state to begin. */
+  #cutUnless(near) {
+    const [first] = this.#runs;
+    if (first.isCut || this.#left() <= near) return;
+    first.isCut = true;
+    this.cut(first.run);
+  }
+
+  /** One that waits and is out of date has cost nothing yet. */
+  #dropWaiting() {
+    const [waiting] = this.#runs.splice(1);
+    if (waiting) this.cut(waiting.run);
+  }
+
+  #start() {
+    this.#forget();
+    if (!this.#isWanted) return;
+    this.#isWanted = false;
+    const isLetThrough =
+      this.#duration === null || this.now() - this.#shown > STARVED || this.#isSteady();
+    const known = { since: this.now(), hasBegun: false, isLetThrough, isCut: false };
+    this.#runs.push(known);
+    known.run = this.begin();
+  }
+
+  /** Milliseconds until the run in flight will have ended. */
+  #left() {
+    return (this.#duration ?? Infinity) - (this.now() - this.#runs[0].since);
   }
 
   /** What is left to wait; on a busy page edits are seen so late that it must not begin anew with each. */
@@ -98,23 +157,10 @@ export class Latest {
     return Math.max(0, whole - (this.now() - this.#wantedSince));
   }
 
+  /** What is left of the time after which nobody edits any more. */
   #pause() {
-    return Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, PAUSE * this.#gap));
-  }
-
-  #cutUnless(near) {
-    if (!this.#run) return;
-    const left = (this.#duration ?? Infinity) - (this.now() - this.#run.began);
-    if (left > near) this.cut();
-  }
-
-  #start() {
-    if (this.#run || !this.#isWanted) return;
-    this.#isWanted = false;
-    const isLetThrough =
-      this.#duration === null || this.now() - this.#shown > STARVED || this.#isSteady();
-    this.#run = { began: this.now(), isLetThrough };
-    this.begin();
+    const whole = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, PAUSE * this.#gap));
+    return whole - (this.now() - this.#edit);
   }
 
   /** Whether edits come one upon another, as from a slider. */
@@ -122,8 +168,17 @@ export class Latest {
     return this.#isDragged || (this.#gap > 0 && this.#gap < RAPID);
   }
 
+  #find(run) {
+    return this.#runs.find((one) => one.run === run);
+  }
+
   #after(milliseconds, act) {
-    this.#forget = this.later(milliseconds, act);
+    if (milliseconds <= 0) act();
+    else if (milliseconds < Infinity) this.#planned.push(this.later(milliseconds, act));
+  }
+
+  #forget() {
+    for (const takeBack of this.#planned.splice(0)) takeBack();
   }
 }
 

@@ -14,9 +14,16 @@ export async function ask(prompt, targets) {
   }
 }
 
-/** Take one run back, whether it waits or runs. */
+/** Take one run back that may not have begun; over when it waits no longer. */
 export async function takeBack(id) {
-  for (const [path, content] of takingBack(id)) await post(path, content);
+  await post("/queue", { delete: [id] });
+  // it may have begun just before
+  interrupt(id);
+}
+
+/** Cut off one run, if it is the one that runs. */
+export function interrupt(id) {
+  return post("/interrupt", { prompt_id: id });
 }
 
 function post(path, content) {
@@ -25,15 +32,9 @@ function post(path, content) {
 
 /** The same from a page that is being closed. */
 export function takeBackAtOnce(id) {
-  for (const [path, content] of takingBack(id))
-    navigator.sendBeacon(api.apiURL(path), JSON.stringify(content));
-}
-
-function takingBack(id) {
-  return [
-    ["/queue", { delete: [id] }],
-    ["/interrupt", { prompt_id: id }],
-  ];
+  const send = (path, content) => navigator.sendBeacon(api.apiURL(path), JSON.stringify(content));
+  send("/queue", { delete: [id] });
+  send("/interrupt", { prompt_id: id });
 }
 
 // milliseconds after which the server has surely written down what has ended

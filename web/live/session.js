@@ -2,12 +2,13 @@
 import { app } from "/scripts/app.js";
 import { keepPicture, showPicture } from "./display.js";
 import { Latest } from "./latest.js";
-import { ask, forget, passesOf, reasonOf, takeBack, takeBackAtOnce, Unreachable } from "./runs.js";
+import { OwnRuns } from "./own_runs.js";
+import { passesOf, reasonOf, Unreachable } from "./runs.js";
 import { quickState, whatLeadsToLive } from "./upstream.js";
 import { nodeOf } from "../node_of.js";
 import { t } from "../words.js";
 
-// milliseconds between looks at the graph, while live
+// milliseconds between looks at the graph, while live, for what no event tells
 const LOOK = 30;
 // pictures whose rate is told
 const RECENT = 10;
@@ -22,12 +23,12 @@ let asked = ""; // state of the last run
 let isDragging = false; // a pointer is held down
 let workflow = null; // in which it was switched on
 let before = null; // state before others heard what the server says
-let run = null; // { id, hasBegun, isCut, isShown, passes, held, prompt }
+let known = null; // what led to live outputs, and the state at the look that found it
 let times = [];
-// runs of ours that were taken back; one may begin all the same, between the question and the answer
-const dropped = new Set();
+let held = []; // what the server said of runs that may be ours, until it has named those
 
-const latest = new Latest({ begin, cut });
+const own = new OwnRuns({ gone: (run) => latest.ended(run, false) });
+const latest = new Latest({ begin, cut: (run) => own.drop(run) });
 
 function isOn() {
   return watch !== null;
@@ -54,7 +55,7 @@ export function leave(node) {
 
 /** The page is being closed; whatever is still on its way to the server is too late. */
 export function leftPage() {
-  if (run?.id) takeBackAtOnce(run.id);
+  own.dropAllAtOnce();
 }
 
 function start() {
@@ -69,8 +70,7 @@ function start() {
 function stop(trouble = "") {
   clearInterval(watch);
   watch = null;
-  if (run) cut();
-  run = null;
+  own.dropAll();
   latest.stop();
   tell(trouble);
   update();
@@ -104,6 +104,7 @@ async function look() {
     return;
   }
   if (!isOn()) return;
+  known = { found, state: now };
   if (!found.targets.length) {
     stop(t("There is no active Live Output (FewStep) in this workflow."));
   } else if (found.state !== asked) {
@@ -112,60 +113,47 @@ async function look() {
   }
 }
 
-async function begin() {
-  const mine = { id: null, hasBegun: false, isCut: false, isShown: false, passes: 0, held: [] };
-  run = mine;
+/** Ask for a run of the latest state. */
+function begin() {
+  const run = own.make();
+  ask(run);
+  return run;
+}
+
+async function ask(run) {
   try {
-    const { prompt, targets, state } = await whatLeadsToLive();
-    asked = state;
-    mine.prompt = prompt;
-    mine.id = await ask(prompt, targets);
+    await own.ask(run, whatToAsk);
   } catch (error) {
-    if (run === mine && error instanceof Unreachable) wait();
-    else if (run === mine) stopFor(reasonOf(error));
-    return;
+    if (own.has(run) && error instanceof Unreachable) wait();
+    else if (own.has(run)) stopFor(run, reasonOf(error));
   }
-  // it was cut off, or Live was switched off, before the server had named it
-  if (run !== mine || mine.isCut) drop(mine);
-  for (const { name, detail } of mine.held) listeners[name](detail);
+  for (const { name, detail } of held.splice(0)) hear(name, detail);
+}
+
+/** What leads to live outputs now; known already where nothing has changed since the last look. */
+async function whatToAsk() {
+  const found = known?.state === quickState() ? known.found : await whatLeadsToLive();
+  asked = found.state;
+  return found;
 }
 
 /** There is no server; Live goes on when it is back. */
 function wait() {
-  run = null;
+  own.removeAll();
   latest.stop();
   tell(t("The server does not answer; Live goes on when it does."));
 }
 
-/** Stop where there is no run to be taken back. */
-function stopFor(reason) {
-  run = null;
+/** Stop for what has come of a run. */
+function stopFor(run, reason) {
+  own.remove(run);
   stop(reason);
-}
-
-/** Take a run of our own back, whether it waits or runs; nobody else's is touched. */
-async function drop({ id, hasBegun }) {
-  dropped.add(id);
-  await takeBack(id);
-  // one that has not begun ends without a word
-  if (!hasBegun) end(id, false);
-}
-
-function cut() {
-  if (!run || run.isCut) return;
-  run.isCut = true;
-  if (run.id !== null) drop(run);
-}
-
-function end(id, isShown) {
-  if (run?.id !== id) return;
-  run = null;
-  latest.ended(isShown);
 }
 
 function picture({ blob, nodeId, displayNodeId, jobId }) {
   // a run that was cut off may have been faster
-  if (isOn() && (!run || (jobId && jobId !== run.id))) return;
+  const run = jobId ? own.of(jobId) : own.first;
+  if (isOn() && !run) return;
   const shown = parts.get(nodeOf(displayNodeId ?? nodeId));
   showPicture(shown, blob, run?.prompt ?? null);
   if (run) run.isShown = true;
@@ -189,30 +177,26 @@ function told(passes) {
 const listeners = {
   [PICTURE]: picture,
   execution_start({ prompt_id }) {
-    if (dropped.has(prompt_id)) takeBack(prompt_id);
-    if (run?.id !== prompt_id) return;
-    run.hasBegun = true;
-    latest.begun();
+    const run = own.begun(prompt_id);
+    if (run) latest.begun(run);
   },
   progress_text({ text }) {
-    if (run) run.passes += passesOf(text);
+    if (own.first?.hasBegun) own.first.passes += passesOf(text);
   },
   execution_success({ prompt_id }) {
-    if (dropped.delete(prompt_id) || run?.id === prompt_id) forget(prompt_id);
-    if (run?.id !== prompt_id) return;
-    const { passes, isShown } = run;
-    end(prompt_id, isShown);
-    if (isShown) tell(told(passes));
+    const run = own.ended(prompt_id);
+    if (!run) return;
+    latest.ended(run, run.isShown);
+    if (run.isShown) tell(told(run.passes));
   },
   execution_interrupted({ prompt_id }) {
-    if (dropped.delete(prompt_id)) forget(prompt_id);
-    if (run?.id !== prompt_id) return;
-    if (run.isCut) end(prompt_id, false);
+    const run = own.ended(prompt_id);
     // the user has pressed Cancel
-    else stopFor(t("stopped"));
+    if (run) stopFor(run, t("stopped"));
   },
   execution_error({ prompt_id, exception_message }) {
-    if (run?.id === prompt_id) stopFor(exception_message);
+    const run = own.ended(prompt_id);
+    if (run) stopFor(run, exception_message);
   },
   reconnecting() {
     if (isOn()) wait();
@@ -221,13 +205,16 @@ const listeners = {
     if (isOn()) latest.edited();
   },
 };
+
 // what nodes do on the page when they hear of it is the run's doing, not an edit
 const CHANGING = ["execution_start", "executed", "execution_success"];
 
 /** Hear what the server says before the page does; to be called while extensions are loaded. */
 export function listenFirst(api) {
   for (const name of CHANGING)
-    api.addEventListener(name, ({ detail }) => (before = isOfRun(detail) ? quickState() : null));
+    api.addEventListener(name, ({ detail: { prompt_id } }) => {
+      before = own.mayBeOurs(prompt_id) ? quickState() : null;
+    });
   api.addEventListener(PICTURE, (event) => isOurs(event) && hear(PICTURE, event.detail));
 }
 
@@ -239,8 +226,10 @@ export function listenLast(api) {
     if (name !== PICTURE) api.addEventListener(name, ({ detail }) => hear(name, detail));
 }
 
-/** Hear whether a pointer is held down. */
-export function watchPointer(page) {
+/** Hear what is typed, and whether a pointer is held down. */
+export function watchEdits(page) {
+  // sooner than the next look, but when the page's own listeners have heard it
+  page.addEventListener("input", () => isOn() && setTimeout(look));
   page.addEventListener("pointerdown", () => (isDragging = true), { capture: true });
   for (const name of ["pointerup", "pointercancel"])
     page.addEventListener(name, letGo, { capture: true });
@@ -262,14 +251,9 @@ function isOurs(event) {
 }
 
 function hear(name, detail) {
-  // the server may be faster with the run than with its name
-  if (run && run.id === null && name !== "reconnecting") run.held.push({ name, detail });
+  const isUncertain = name !== "reconnecting" && own.isUncertain(detail?.prompt_id ?? detail?.jobId);
+  if (isUncertain) held.push({ name, detail });
   else listeners[name](detail);
-}
-
-/** Whether it is of the run in flight, which may have no name yet. */
-function isOfRun({ prompt_id }) {
-  return run !== null && (run.id === null || run.id === prompt_id);
 }
 
 /** Take what nodes have just changed as known, unless somebody has edited at the same time. */

@@ -5,7 +5,7 @@ import { isSeed, nameOf, setNumber, wordsOf } from "./numbers.js";
 import { newSeed, rangeOf, snapped, stepOf } from "./ranges.js";
 
 // milliseconds: a page draws the whole workflow with every number that is set
-const DRAWN = 50;
+const DRAWN = 100;
 
 /** A row of elements in whole; number is { node, widget }, undefined where it no longer leads here. */
 export class SliderRow {
@@ -87,12 +87,17 @@ export class SliderRow {
     });
   }
 
-  /** Set the number that the slider stands at, soon enough and not too often. */
+  /** Set the number that the slider stands at, at once but not too often. */
   #follow() {
     this.shown.textContent = String(this.#chosen);
-    this.timer ??= setTimeout(() => {
+    if (!this.timer) this.#setAndRest();
+  }
+
+  #setAndRest() {
+    this.#set(this.#chosen);
+    this.timer = setTimeout(() => {
       this.timer = null;
-      this.#set(this.#chosen);
+      if (this.number.widget.value !== this.#chosen) this.#setAndRest();
     }, DRAWN);
   }
 
