@@ -14,7 +14,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..demo import weights
 from ..diffusion.prediction import FLOW_VELOCITY
 from ..distill.guidance import guided
-from .pipeline import decode, load_part, tokenize
+from .pipeline import decode, load_part, load_vae, tokenize
 
 PATCH = {"ph": 2, "pw": 2}  # rows and columns of latents in a token
 
@@ -132,5 +132,5 @@ def load_flow_demo() -> FlowPipeline:
         CLIPTokenizer.from_pretrained(weights.TOKENIZER),
         load_part(CLIPTextModel, "text_encoder"),
         load_part(FluxTransformer2DModel, weights.FLOW),
-        load_part(AutoencoderTiny, "vae"),
+        load_vae(),
     )
