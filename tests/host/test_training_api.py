@@ -157,24 +157,23 @@ def test_an_interrupted_graph_goes_on_and_gives_the_same_lora(server, whole):
     assert equal(saved(server.folder, "cut"), whole[1])
 
 
-def test_a_killed_comfyui_goes_on_and_gives_the_same_lora(comfyui, tmp_path, whole):
+def test_a_killed_comfyui_goes_on_and_gives_the_same_lora(comfyui, server, tmp_path, whole):
+    output = server.folder / "output"
     places = (
-        tmp_path / "output/fewstep/data/killed/index.json",
-        tmp_path / "output/fewstep/runs/killed guidance/checkpoint.safetensors",
+        output / "fewstep/data/killed/index.json",
+        output / "fewstep/runs/killed guidance/checkpoint.safetensors",
     )
-    for place in (*places, None):
-        arguments = ["--cpu", *own_base_directory(tmp_path)]
+    arguments = ["--cpu", *own_base_directory(tmp_path), "--output-directory", output]
+    for place in places:
         with Server(comfyui, sys.executable, tmp_path, arguments=arguments, shim=True) as running:
             running.wait_until_ready()
-            client = Client(running.url)
-            queued = client.queue(training("killed"))
-            if place is None:
-                client.wait(queued)
-                break
+            Client(running.url).queue(training("killed"))
             wait_for(place)
             os.kill(running.process.pid, signal.SIGKILL)
             running.process.wait()
-    assert equal(saved(tmp_path, "killed"), whole[1])
+    # a third process, which has seen nothing of it
+    server.client.run(training("killed"))
+    assert equal(saved(server.folder, "killed"), whole[1])
 
 
 def wait_for(path, seconds=120):
