@@ -254,6 +254,8 @@ def test_a_file_of_the_real_size_is_told_and_keeps_its_embedding(
     assert model.model_options["transformer_options"]["fewstep_guidance"] == 8.0
     reload, arguments = model.cached_patcher_init
     assert arguments[0] == shelf.path / name and callable(reload)
+    # of 3.4 GB each, so that the second has the memory of the first
+    del model, network
     again = reload(*arguments, disable_dynamic=True)
     embedding = again.model.diffusion_model.time_embedding.cond_proj.weight
     assert torch.equal(embedding.float(), projection.half().float())
