@@ -1,4 +1,5 @@
 // All pairs of a batch, small, to choose one.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
 
 export class Overview {
@@ -7,8 +8,7 @@ export class Overview {
   /** choose(number) is called with the pair that was clicked, from 0. */
   constructor(choose) {
     this.#choose = choose;
-    this.element = document.createElement("div");
-    this.element.className = "fewstep-compare-all";
+    this.element = element("div", { className: "fewstep-compare-all" });
   }
 
   /** Take pairs of addresses in the place of those before. */
@@ -24,19 +24,14 @@ export class Overview {
   }
 
   #thumbnail(pair, number) {
-    const thumbnail = document.createElement("button");
-    thumbnail.type = "button";
-    thumbnail.setAttribute("aria-label", t("Pair {number}", { number: number + 1 }));
+    const label = t("Pair {number}", { number: number + 1 });
+    const thumbnail = button("", null, () => this.#choose(number), label);
     for (const side of ["a", "b"]) {
-      const image = document.createElement("img");
       // lazy has to stand before the address
-      Object.assign(image, { loading: "lazy", alt: "", className: side, src: pair[side] });
-      thumbnail.append(image);
+      const image = { loading: "lazy", alt: "", className: side, src: pair[side] };
+      thumbnail.append(element("img", image));
     }
-    const count = document.createElement("span");
-    count.textContent = number + 1;
-    thumbnail.append(count);
-    thumbnail.onclick = () => this.#choose(number);
+    thumbnail.append(element("span", { textContent: number + 1 }));
     return thumbnail;
   }
 }

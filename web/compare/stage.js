@@ -1,4 +1,5 @@
 // Two pictures over each other, with a divider between them.
+import { element } from "../elements.js";
 import { t } from "../words.js";
 
 // the keyboard's steps: percent of the width, and pixels of a picture that is moved
@@ -24,7 +25,7 @@ export class Stage {
     Object.entries({ ...told, "aria-valuemax": 100 }).forEach((one) =>
       this.slider.setAttribute(...one),
     );
-    this.images = { a: document.createElement("img"), b: document.createElement("img") };
+    this.images = { a: element("img"), b: element("img") };
     this.names = { a: part("span", "label"), b: part("span", "label") };
     this.sum = part("span", "label");
     this.lost = part("p", "lost");
@@ -182,8 +183,6 @@ export class Stage {
   }
 }
 
-function part(name, className) {
-  const made = document.createElement(name);
-  made.className = `fewstep-compare-${className}`;
-  return made;
+function part(tag, name) {
+  return element(tag, { className: `fewstep-compare-${name}` });
 }

@@ -1,4 +1,5 @@
 // What a Compare node shows: a pair of pictures, and buttons that lead through the batch.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
 import { Overview } from "./overview.js";
 import { Stage } from "./stage.js";
@@ -11,8 +12,8 @@ export class Viewer {
   #number = 0;
   #stage = new Stage();
   #overview = new Overview((number) => this.#open(number));
-  #hint = made("p", { textContent: t("Run the workflow to compare its pictures.") });
-  #counter = made("span", { className: "fewstep-compare-counter" });
+  #hint = element("p", { textContent: t("Run the workflow to compare its pictures.") });
+  #counter = element("span", { className: "fewstep-compare-counter" });
   #previous = button("‹", t("Previous pair (Page Up)"), () => this.#step(-1));
   #next = button("›", t("Next pair (Page Down)"), () => this.#step(1));
   #all = button(t("All"), t("Show all pairs"), () => this.#toggleAll());
@@ -26,13 +27,13 @@ export class Viewer {
   constructor() {
     addStyle();
     this.#counter.setAttribute("role", "status");
-    const bar = made("div", { className: "fewstep-compare-bar" });
-    bar.append(this.#previous, this.#counter, this.#next, this.#all, this.#difference, this.#zoom);
+    const controls = [this.#previous, this.#counter, this.#next, this.#all, this.#difference, this.#zoom];
+    const bar = element("div", { className: "fewstep-compare-bar" }, controls);
     // an arrow is no name
     for (const arrow of [this.#previous, this.#next]) arrow.setAttribute("aria-label", arrow.title);
     for (const toggle of [this.#all, this.#difference, this.#zoom]) press(toggle, false);
-    this.element = made("div", { className: "fewstep-compare" });
-    this.element.append(this.#hint, this.#stage.element, this.#overview.element, bar);
+    const parts = [this.#hint, this.#stage.element, this.#overview.element, bar];
+    this.element = element("div", { className: "fewstep-compare" }, parts);
     this.element.addEventListener("keydown", (event) => this.#key(event));
     keepFromCanvas(this.element);
     this.#update();
@@ -97,10 +98,10 @@ export class Viewer {
 }
 
 /** Neither the wheel nor a press inside moves the canvas or the node. */
-function keepFromCanvas(element) {
+function keepFromCanvas(whole) {
   // Nodes 2.0 hears the wheel first, and leaves it to what says so and has the focus inside
-  element.dataset.captureWheel = "true";
-  element.addEventListener("pointerdown", (event) => {
+  whole.dataset.captureWheel = "true";
+  whole.addEventListener("pointerdown", (event) => {
     if (event.button === 0) event.stopPropagation();
   });
   const wheel = (event) => {
@@ -108,20 +109,12 @@ function keepFromCanvas(element) {
     // the list of all pairs scrolls; else the page itself would
     if (event.ctrlKey || !event.target.closest(".fewstep-compare-all")) event.preventDefault();
   };
-  element.addEventListener("wheel", wheel, { passive: false });
+  whole.addEventListener("wheel", wheel, { passive: false });
 }
 
 function addStyle() {
   if (document.querySelector(`link[href="${STYLE}"]`)) return;
-  document.head.append(made("link", { rel: "stylesheet", href: STYLE }));
-}
-
-function made(name, described) {
-  return Object.assign(document.createElement(name), described);
-}
-
-function button(textContent, title, onclick) {
-  return made("button", { type: "button", textContent, title, onclick });
+  document.head.append(element("link", { rel: "stylesheet", href: STYLE }));
 }
 
 function press(toggle, isOn) {

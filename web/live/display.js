@@ -1,8 +1,8 @@
 // What a live output shows: the picture, how long it took, buttons, and sliders below.
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
-import { button, element } from "./elements.js";
 
 // how all of it looks
 const LOOKS = new URL("./live.css", import.meta.url).href;
@@ -17,8 +17,7 @@ export function display({ onToggle, sliders }) {
   live.setAttribute("aria-pressed", "false");
   const keep = button(t("Keep"), t("Save this picture with its workflow"), null);
   const bar = element("div", { className: "fewstep-live-bar" }, [live, keep, told]);
-  const parts = [image, bar, sliders].filter(Boolean);
-  const whole = element("div", { className: "fewstep-live" }, parts);
+  const whole = element("div", { className: "fewstep-live" }, [image, bar, sliders]);
   const tell = (text) => Object.assign(told, { textContent: text, title: text });
   // kept is { blob, prompt } of the picture on the screen
   return { whole, image, live, keep, tell, kept: null };

@@ -1,6 +1,6 @@
 // One slider: the number's name and value, and from where to where it goes.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
-import { button, element } from "./elements.js";
 import { isSeed, nameOf, setNumber, wordsOf } from "./numbers.js";
 import { newSeed, rangeOf, snapped, stepOf } from "./ranges.js";
 

@@ -1,6 +1,6 @@
 // Sliders on a live output that drive numbers of the nodes that lead to it.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
-import { button, element } from "./elements.js";
 import { nameOf, numbersBefore } from "./numbers.js";
 import { SliderRow } from "./slider_row.js";
 

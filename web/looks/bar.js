@@ -1,6 +1,6 @@
 // How much of a LoRA fits its model, as a bar with one segment for each block of the network.
+import { element } from "../elements.js";
 import { t } from "../words.js";
-import { made } from "./made.js";
 
 /** 794 of 794 layers. */
 export function coverageWords({ matched, layers }) {
@@ -21,15 +21,13 @@ export function blocksOf({ blocks }) {
 
 /** The bar; segments are as wide as their blocks have layers, what does not fit is hatched. */
 export function coverageBar(coverage) {
-  const bar = made("span", "fewstep-bar");
-  for (const { name, matched, layers } of blocksOf(coverage)) {
-    const segment = made("span", "fewstep-segment");
-    segment.style.flexGrow = layers;
-    segment.title = `${name}: ${coverageWords({ matched, layers })}`;
-    const fitting = made("span", "fewstep-matched");
+  const segments = blocksOf(coverage).map(({ name, matched, layers }) => {
+    const fitting = element("span", { className: "fewstep-matched" });
     fitting.style.width = `${(100 * matched) / layers}%`;
-    segment.append(fitting);
-    bar.append(segment);
-  }
-  return bar;
+    const title = `${name}: ${coverageWords({ matched, layers })}`;
+    const segment = element("span", { className: "fewstep-segment", title }, [fitting]);
+    segment.style.flexGrow = layers;
+    return segment;
+  });
+  return element("span", { className: "fewstep-bar" }, segments);
 }

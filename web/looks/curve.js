@@ -1,7 +1,6 @@
 // The noise levels of a run as a falling curve over the levels that the model was trained at.
 import { t } from "../words.js";
-import { CURVE_HEIGHT, isTrained, layout, SIDE, TOP } from "./levels.js";
-import { short } from "./made.js";
+import { CURVE_HEIGHT, isTrained, layout, short, SIDE, TOP } from "./levels.js";
 
 // pixels of the foot of all lines
 const FOOT = 56;

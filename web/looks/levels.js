@@ -18,6 +18,11 @@ export function isTrained(level, grid) {
   return level === 0 || grid.some((one) => Math.abs(level - one) <= SLACK * one);
 }
 
+/** A noise level in three digits. */
+export function short(level) {
+  return String(Number(level.toPrecision(3)));
+}
+
 /**
  * Where levels lie from left, noise, to right, clean, and steps from top to bottom:
  * { points: [{ x percent, y pixels, isTrained }], lines: [x percent] }.

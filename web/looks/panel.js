@@ -1,25 +1,23 @@
 // The panel of a node: every reason behind its badge, its layers by block, its noise levels.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
 import { blocksOf, coverageBar, coverageWords } from "./bar.js";
 import { curveWords, drawCurve } from "./curve.js";
-import { isTrained } from "./levels.js";
-import { badgeOf, made, short } from "./made.js";
+import { isTrained, short } from "./levels.js";
+import { badgeOf } from "./verdicts.js";
 
 /** Open it; Escape, the button or a click beside it closes it, and the focus goes back. */
 export function openPanel(title, { facts, isOld }) {
   const before = document.activeElement;
-  const dialog = made("dialog", "fewstep-panel");
-  const close = made("button", "fewstep-close", t("Close"));
-  Object.assign(close, { type: "button", onclick: () => dialog.close() });
-  const heading = made("h2", "", title);
-  heading.id = "fewstep-panel-title";
+  const close = button(t("Close"), null, () => dialog.close());
+  close.className = "fewstep-close";
+  const heading = element("h2", { id: "fewstep-panel-title", textContent: title });
+  const top = element("header", {}, [heading, close]);
+  const dialog = element("dialog", { className: "fewstep-panel" }, [top]);
   dialog.setAttribute("aria-labelledby", heading.id);
-  const top = made("header");
-  top.append(heading, close);
-  dialog.append(top);
   if (isOld) {
     const words = t("The node has been changed since its last run; this is of that run.");
-    dialog.append(made("p", "fewstep-note", words));
+    dialog.append(element("p", { className: "fewstep-note", textContent: words }));
   }
   dialog.append(...sections(facts));
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
@@ -39,35 +37,33 @@ function* sections({ verdicts, identification, coverage, curve }) {
   if (identification) yield* section(t("What the file is"), ...fileOf(identification));
   if (coverage) yield* section(coverageWords(coverage), coverageBar(coverage), blockTable(coverage));
   if (curve) {
-    const words = made("p", "", curveWords(curve));
+    const words = element("p", { textContent: curveWords(curve) });
     yield* section(t("Noise levels"), drawCurve(curve), words, levelTable(curve));
   }
 }
 
 function section(title, ...content) {
-  return [made("h3", "", title), ...content];
+  return [element("h3", { textContent: title }), ...content];
 }
 
 function verdictTable(verdicts) {
   const names = [t("verdict"), t("piece"), t("found"), t("needed"), t("what you see"), t("what to do")];
   const rows = verdicts.map(({ verdict, subject, found, needed, symptom, fix }) => {
     const { icon, word } = badgeOf(verdict);
-    const badge = made("span", "fewstep-verdict");
-    badge.dataset.verdict = verdict;
-    const mark = made("span", "fewstep-mark", icon);
+    const mark = element("span", { className: "fewstep-mark", textContent: icon });
     mark.setAttribute("aria-hidden", "true");
-    badge.append(mark, word);
+    const badge = element("span", { className: "fewstep-verdict" }, [mark, word]);
+    badge.dataset.verdict = verdict;
     return [badge, subject, found, needed, symptom, fix];
   });
   return table(names, rows);
 }
 
 function fileOf({ file, title, confidence, reasons, warnings }) {
-  const list = made("ul");
-  list.append(...reasons.map((reason) => made("li", "", reason)));
-  list.append(...warnings.map((warning) => made("li", "", `${t("warning")}: ${warning}`)));
+  const words = [...reasons, ...warnings.map((warning) => `${t("warning")}: ${warning}`)];
+  const lines = words.map((line) => element("li", { textContent: line }));
   const found = `${file}: ${title ?? t("no recipe")}, ${confidence}`;
-  return [made("p", "", found), list];
+  return [element("p", { textContent: found }), element("ul", {}, lines)];
 }
 
 function blockTable(coverage) {
@@ -92,13 +88,10 @@ function levelTable({ sigmas, grid }) {
 /** A table without the columns that are empty in every row. */
 function table(names, rows) {
   const kept = names.map((_, column) => rows.some((row) => row[column] !== ""));
-  const whole = made("table");
+  const whole = element("table");
   const head = whole.createTHead().insertRow();
-  for (const name of names.filter((_, column) => kept[column])) {
-    const cell = made("th", "", name);
-    cell.scope = "col";
-    head.append(cell);
-  }
+  for (const name of names.filter((_, column) => kept[column]))
+    head.append(element("th", { textContent: name, scope: "col" }));
   const body = whole.createTBody();
   for (const row of rows) {
     const line = body.insertRow();

@@ -1,9 +1,10 @@
 // The strip on a node: a row with badge, passes and time, then the bar, then the curve.
+import { button, element } from "../elements.js";
 import { t } from "../words.js";
 import { coverageBar, coverageWords } from "./bar.js";
 import { curveWords, drawCurve } from "./curve.js";
 import { CURVE_HEIGHT } from "./levels.js";
-import { badgeOf, made, reasonsOf } from "./made.js";
+import { badgeOf, reasonsOf } from "./verdicts.js";
 
 // pixels; the first is what ComfyUI leaves free above and below a widget
 const MARGIN = 20;
@@ -27,8 +28,8 @@ function shown({ facts, parts }) {
 }
 
 /** Draw anew what is wanted of the facts; what had the focus keeps it. */
-export function drawStrip(element, given, open) {
-  const focused = element.querySelector(":focus")?.dataset.part;
+export function drawStrip(strip, given, open) {
+  const focused = strip.querySelector(":focus")?.dataset.part;
   const { row, bar, curve } = shown(given);
   const rows = [];
   if (row) rows.push(rowOf(given, open));
@@ -36,62 +37,60 @@ export function drawStrip(element, given, open) {
   const note = given.isOld && !row ? t("last run") : "";
   if (bar) rows.push(barOf(given.facts.coverage, note, open));
   if (curve) rows.push(curveOf(given.facts.curve, note, open));
-  element.className = "fewstep-looks";
-  element.classList.toggle("fewstep-old", given.isOld);
-  element.replaceChildren(...rows);
-  element.querySelector(`[data-part="${focused}"]`)?.focus();
+  strip.className = "fewstep-looks";
+  strip.classList.toggle("fewstep-old", given.isOld);
+  strip.replaceChildren(...rows);
+  strip.querySelector(`[data-part="${focused}"]`)?.focus();
 }
 
 function rowOf({ facts, parts, isOld }, open) {
-  const row = made("div", "fewstep-row");
+  const row = element("div", { className: "fewstep-row" });
   if (parts.includes("badge") && facts.verdict !== undefined) row.append(badge(facts, open));
   if (parts.includes("run") && facts.run) {
-    const run = made("span", "fewstep-run", runWords(facts.run));
-    run.title = run.textContent;
-    row.append(run);
+    const words = runWords(facts.run);
+    row.append(element("span", { className: "fewstep-run", textContent: words, title: words }));
   }
   if (isOld) {
-    const old = made("span", "fewstep-old-words", t("last run"));
-    old.title = t("The node has been changed since; run again to see what holds now.");
-    row.append(old);
+    const title = t("The node has been changed since; run again to see what holds now.");
+    const old = { className: "fewstep-old-words", textContent: t("last run"), title };
+    row.append(element("span", old));
   }
   return row;
 }
 
 function badge(facts, open) {
   const { icon, word } = badgeOf(facts.verdict);
-  const button = opener("badge", "fewstep-badge", open);
-  button.dataset.verdict = facts.verdict;
-  const mark = made("span", "fewstep-mark", icon);
+  const mark = element("span", { className: "fewstep-mark", textContent: icon });
   mark.setAttribute("aria-hidden", "true");
-  button.append(mark, made("span", "", word));
-  button.title = reasonsOf(facts).join("\n");
-  return button;
+  const made = opener("badge", "fewstep-badge", open);
+  made.append(mark, element("span", { textContent: word }));
+  made.title = reasonsOf(facts).join("\n");
+  made.dataset.verdict = facts.verdict;
+  return made;
 }
 
 function barOf(coverage, note, open) {
-  const button = opener("bar", "fewstep-coverage", open);
   const words = [coverageWords(coverage), note].filter(Boolean).join(" · ");
-  button.append(coverageBar(coverage), made("span", "fewstep-coverage-words", words));
-  button.setAttribute("aria-label", words);
-  return button;
+  const told = element("span", { className: "fewstep-coverage-words", textContent: words });
+  const made = opener("bar", "fewstep-coverage", open, words);
+  made.append(coverageBar(coverage), told);
+  return made;
 }
 
 function curveOf(curve, note, open) {
-  const button = opener("curve", "fewstep-curve", open);
-  button.append(drawCurve(curve, note));
-  button.title = [curveWords(curve), note].filter(Boolean).join("; ");
-  button.setAttribute("aria-label", button.title);
-  return button;
+  const words = [curveWords(curve), note].filter(Boolean).join("; ");
+  const made = opener("curve", "fewstep-curve", open, words);
+  made.append(drawCurve(curve, note));
+  made.title = words;
+  return made;
 }
 
-function opener(part, name, open) {
-  const button = made("button", name);
-  button.type = "button";
-  button.dataset.part = part;
-  button.setAttribute("aria-haspopup", "dialog");
-  button.onclick = open;
-  return button;
+function opener(part, className, open, label = null) {
+  const made = button("", null, open, label);
+  made.className = className;
+  made.dataset.part = part;
+  made.setAttribute("aria-haspopup", "dialog");
+  return made;
 }
 
 function runWords({ passes, saved, seconds }) {

@@ -1,7 +1,7 @@
 // The tab: a search, two filters, and the files by the base model that they are for.
+import { button, element, select, withIcon } from "../elements.js";
 import { t } from "../words.js";
 import { baseTitle } from "./bases.js";
-import { button, element, select } from "./elements.js";
 import { keyOf } from "./files.js";
 import { kindWords, row, surenessOf, surenessWords } from "./row.js";
 
@@ -11,13 +11,13 @@ export function panel(acts) {
   search.setAttribute("aria-label", t("Search files"));
   const kind = select(t("Kind"), [["", t("all kinds")], ...Object.entries(kindWords())]);
   const sure = select(t("How sure"), [["", t("however sure")], ...Object.entries(surenessWords())]);
-  const refresh = button("", { title: t("Read the folders again"), onclick: acts.onRefresh }, "pi-refresh");
-  refresh.setAttribute("aria-label", refresh.title);
+  const again = t("Read the folders again");
+  const refresh = withIcon("pi-refresh", button("", again, acts.onRefresh, again));
   const told = element("p", { className: "fewstep-told" });
   told.setAttribute("role", "status");
   const groups = element("div", { className: "fewstep-groups" });
-  const top = element("div", { className: "fewstep-top" }, search, refresh, kind, sure, told);
-  const whole = element("section", { className: "fewstep-sidebar" }, top, groups);
+  const top = element("div", { className: "fewstep-top" }, [search, refresh, kind, sure, told]);
+  const whole = element("section", { className: "fewstep-sidebar" }, [top, groups]);
   whole.setAttribute("aria-label", t("FewStep's files"));
   whole.onkeydown = (event) => {
     // else the browser, too, undoes what was typed last, which is the search
@@ -72,8 +72,8 @@ function arrange(groups, rows) {
 }
 
 function group(title, rows) {
-  const heading = element("h3", {}, title || t("base model not known"), " ", element("span"));
-  return element("section", {}, heading, element("ul", {}, ...rows));
+  const heading = element("h3", {}, [title || t("base model not known"), " ", element("span")]);
+  return element("section", {}, [heading, element("ul", {}, rows)]);
 }
 
 /** Hide what is not wanted; returns how many are shown. */

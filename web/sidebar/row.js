@@ -1,7 +1,7 @@
 // One file of the list: what it is at a glance, and the rest unfolded.
+import { button, element, icon, select, withIcon } from "../elements.js";
 import { t } from "../words.js";
 import { baseTitle } from "./bases.js";
-import { button, element, icon, select } from "./elements.js";
 
 const SIGNS = {
   certain: "pi-check-circle",
@@ -33,42 +33,35 @@ export function kindWords() {
 
 /** A file's <li>; acts are { onAdd(file), onGive(file, recipe id or null) }, recipes() all there are. */
 export function row(file, acts) {
-  const details = element("details", {}, summary(file));
+  const details = element("details", {}, [summary(file)]);
   details.addEventListener("toggle", () => {
     // thousands of files are listed, and few are looked at
     if (details.open && details.childElementCount === 1) details.append(body(file, acts));
   });
-  const made = element("li", { className: "fewstep-file" }, details);
+  const made = element("li", { className: "fewstep-file" }, [details]);
   if (!file.refused) made.append(addButton(file, acts));
   return made;
 }
 
 function addButton(file, { onAdd }) {
   const words = t("Add {name} to the workflow", { name: file.name });
-  const made = button("", { className: "fewstep-add", title: t("Add to workflow") }, "pi-plus");
-  made.setAttribute("aria-label", words);
-  made.onclick = () => onAdd(file);
+  const made = withIcon("pi-plus", button("", t("Add to workflow"), () => onAdd(file), words));
+  made.className = "fewstep-add";
   return made;
 }
 
 function summary(file) {
   const sure = surenessOf(file);
-  const badge = element(
-    "span",
-    { className: `fewstep-badge fewstep-${sure}` },
-    icon(SIGNS[sure]),
-    surenessWords()[sure],
-  );
+  const words = [icon(SIGNS[sure]), surenessWords()[sure]];
+  const badge = element("span", { className: `fewstep-badge fewstep-${sure}` }, words);
   const line = (className, text) => (text ? element("span", { className, textContent: text }) : null);
-  return element(
-    "summary",
-    {},
+  return element("summary", {}, [
     icon("pi-chevron-right"),
     line("fewstep-name", file.name),
     badge,
     line("fewstep-what", whatItIs(file)),
     line("fewstep-needs", needsLine(file.needs)),
-  );
+  ]);
 }
 
 function whatItIs(file) {
@@ -89,8 +82,8 @@ function needsLine(needs) {
 function body(file, acts) {
   const made = element("div", { className: "fewstep-body" });
   if (!file.refused) {
-    const add = button(t("Add to workflow"), { onclick: () => acts.onAdd(file) }, "pi-plus");
-    made.append(element("div", { className: "fewstep-buttons" }, add));
+    const add = button(t("Add to workflow"), null, () => acts.onAdd(file));
+    made.append(element("div", { className: "fewstep-buttons" }, [withIcon("pi-plus", add)]));
   }
   made.append(facts(file));
   if (!file.refused) made.append(saying(file, acts));
@@ -124,7 +117,7 @@ function facts(file) {
   for (const [label, value] of rows.filter(([, value]) => value)) {
     // what has no label belongs to the one above
     if (label) list.append(element("dt", { textContent: label }));
-    list.append(element("dd", {}, linked(value)));
+    list.append(element("dd", {}, [linked(value)]));
   }
   return list;
 }
@@ -149,14 +142,15 @@ function saying(file, { recipes, onGive }) {
   };
   const made = element("div", { className: "fewstep-saying" });
   if (file.said) {
-    made.append(button(t("Take it back"), { onclick: () => act(null) }, "pi-undo"), trouble);
+    made.append(withIcon("pi-undo", button(t("Take it back"), null, () => act(null))), trouble);
     return made;
   }
   const fitting = recipes().filter((recipe) => fits(recipe, file));
   if (file.confidence === "certain" || !fitting.length) return made;
   const choices = [["", t("Choose a recipe ...")], ...fitting.map(({ id, title }) => [id, title])];
   const list = select(t("Recipe for {name}", { name: file.name }), choices);
-  const give = button(t("Give it this recipe"), { disabled: true, onclick: () => act(list.value) });
+  const give = button(t("Give it this recipe"), null, () => act(list.value));
+  give.disabled = true;
   list.onchange = () => (give.disabled = !list.value);
   made.append(list, give, trouble);
   return made;

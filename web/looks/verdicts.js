@@ -1,13 +1,5 @@
-// Words and elements that the strip and its panel have in common; all text is text, never HTML.
+// The words of verdicts, on a piece or on a whole.
 import { t } from "../words.js";
-
-/** An element with a class and a text. */
-export function made(tag, name = "", text = "") {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  element.textContent = text;
-  return element;
-}
 
 /** The icon and the word of a verdict, on one piece or on a whole. */
 export function badgeOf(verdict) {
@@ -34,9 +26,4 @@ export function reasonsOf({ verdicts, identification }) {
   if (!reasons.length) reasons.push(t("Everything that was looked at fits."));
   if (identification?.title) reasons.unshift(`${identification.title}, ${identification.confidence}`);
   return reasons;
-}
-
-/** A noise level in three digits. */
-export function short(level) {
-  return String(Number(level.toPrecision(3)));
 }
