@@ -5,6 +5,7 @@ import { stateOf } from "./looks/graph.js";
 import { openPanel } from "./looks/panel.js";
 import { drawStrip, stripHeight } from "./looks/strip.js";
 import { nodeOf } from "./node_of.js";
+import { useStylesheet } from "./stylesheet.js";
 
 const DECORATED = new Set([
   "FewStepLoraLoader",
@@ -104,9 +105,7 @@ function fit(node, height) {
 app.registerExtension({
   name: "fewstep.Looks",
   setup() {
-    const style = document.createElement("link");
-    Object.assign(style, { rel: "stylesheet", href: new URL("./looks/looks.css", import.meta.url) });
-    document.head.append(style);
+    useStylesheet("looks/looks.css");
     api.addEventListener("execution_start", () => {
       for (const [node, look] of looks) look.begun = stateOf(node);
     });

@@ -4,6 +4,7 @@ import { give, keyOf, parts } from "./sidebar/files.js";
 import { panel } from "./sidebar/panel.js";
 import { offers, place } from "./sidebar/place.js";
 import { planFor } from "./sidebar/plan.js";
+import { useStylesheet } from "./stylesheet.js";
 import { t } from "./words.js";
 
 const state = { files: [], recipes: [], total: 0, isReading: false, trouble: "" };
@@ -53,17 +54,11 @@ function render(slot) {
   if (!isAsked) read();
 }
 
-function dress() {
-  const link = document.createElement("link");
-  Object.assign(link, { rel: "stylesheet", href: new URL("./sidebar/sidebar.css", import.meta.url).href });
-  document.head.append(link);
-}
-
 app.registerExtension({
   name: "fewstep.Sidebar",
   setup() {
     if (app.extensionManager.setting.get("FewStep.Sidebar") === false) return;
-    dress();
+    useStylesheet("sidebar/sidebar.css");
     app.extensionManager.registerSidebarTab({
       id: "fewstep",
       icon: "pi pi-forward",

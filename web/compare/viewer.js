@@ -1,10 +1,9 @@
 // What a Compare node shows: a pair of pictures, and buttons that lead through the batch.
 import { button, element } from "../elements.js";
+import { useStylesheet } from "../stylesheet.js";
 import { t } from "../words.js";
 import { Overview } from "./overview.js";
 import { Stage } from "./stage.js";
-
-const STYLE = new URL("./style.css", import.meta.url).href;
 
 export class Viewer {
   #pairs = []; // addresses { a, b }
@@ -25,7 +24,7 @@ export class Viewer {
   );
 
   constructor() {
-    addStyle();
+    useStylesheet("compare/style.css");
     this.#counter.setAttribute("role", "status");
     const controls = [this.#previous, this.#counter, this.#next, this.#all, this.#difference, this.#zoom];
     const bar = element("div", { className: "fewstep-compare-bar" }, controls);
@@ -110,11 +109,6 @@ function keepFromCanvas(whole) {
     if (event.ctrlKey || !event.target.closest(".fewstep-compare-all")) event.preventDefault();
   };
   whole.addEventListener("wheel", wheel, { passive: false });
-}
-
-function addStyle() {
-  if (document.querySelector(`link[href="${STYLE}"]`)) return;
-  document.head.append(element("link", { rel: "stylesheet", href: STYLE }));
 }
 
 function press(toggle, isOn) {

@@ -2,14 +2,12 @@
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { button, element } from "../elements.js";
+import { useStylesheet } from "../stylesheet.js";
 import { t } from "../words.js";
-
-// how all of it looks
-const LOOKS = new URL("./live.css", import.meta.url).href;
 
 /** The elements of a live output; sliders is an element, or null. */
 export function display({ onToggle, sliders }) {
-  useLooks();
+  useStylesheet("live/live.css");
   const image = element("img", { alt: t("the latest picture") });
   const told = element("span");
   told.setAttribute("role", "status");
@@ -21,11 +19,6 @@ export function display({ onToggle, sliders }) {
   const tell = (text) => Object.assign(told, { textContent: text, title: text });
   // kept is { blob, prompt } of the picture on the screen
   return { whole, image, live, keep, tell, kept: null };
-}
-
-function useLooks() {
-  if (document.querySelector(`link[href="${LOOKS}"]`)) return;
-  document.head.append(element("link", { rel: "stylesheet", href: LOOKS }));
 }
 
 /** Put a picture in the place of the one before, which is let go of. */
