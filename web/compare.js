@@ -2,6 +2,7 @@
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { Viewer } from "./compare/viewer.js";
+import { isWanted } from "./is_wanted.js";
 
 const COMPARE = "FewStepCompare";
 // pixels: what is comfortable for a new node, and the least for the pictures with their buttons
@@ -9,10 +10,6 @@ const SIZE = [420, 560];
 const LEAST = 260;
 
 const viewers = new Map(); // by the node they are on
-
-function isWanted() {
-  return app.extensionManager.setting.get("FewStep.Compare") !== false;
-}
 
 function show(viewer, output) {
   const pairs = output?.fewstep_compare;
@@ -33,7 +30,7 @@ function place(node) {
 app.registerExtension({
   name: "fewstep.Compare",
   nodeCreated(node) {
-    if (node.comfyClass !== COMPARE || !isWanted()) return;
+    if (node.comfyClass !== COMPARE || !isWanted("FewStep.Compare")) return;
     const viewer = new Viewer();
     viewers.set(node, viewer);
     const options = { serialize: false, getMinHeight: () => LEAST };

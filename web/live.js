@@ -1,6 +1,7 @@
 // Live: the picture follows the typing.
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
+import { isWanted } from "./is_wanted.js";
 import { display } from "./live/display.js";
 import { join, leave, leftPage, listenFirst, listenLast, toggle, watchEdits } from "./live/session.js";
 import { Sliders } from "./live/sliders.js";
@@ -9,10 +10,6 @@ import { LIVE_OUTPUT } from "./live/upstream.js";
 // pixels: height of the picture with its buttons, and width of a new node
 const SMALLEST = 260;
 const COMFORTABLE = 340;
-
-function isWanted(setting) {
-  return app.extensionManager.setting.get(setting) !== false;
-}
 
 /** Call done() too when a method of this one node is called. */
 function also(node, method, done) {

@@ -1,6 +1,7 @@
 // What nodes know of their last run, on the node: badge, coverage bar, sigma curve, passes and time.
 import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
+import { isWanted } from "./is_wanted.js";
 import { stateOf } from "./looks/graph.js";
 import { openPanel } from "./looks/panel.js";
 import { drawStrip, stripHeight } from "./looks/strip.js";
@@ -36,8 +37,7 @@ const states = new Map(); // in which facts were true, for a workflow that is op
 let watch = null;
 
 function wantedParts() {
-  const { setting } = app.extensionManager;
-  return Object.keys(PARTS).filter((part) => setting.get(PARTS[part]) !== false);
+  return Object.keys(PARTS).filter((part) => isWanted(PARTS[part]));
 }
 
 function tell(node, facts) {

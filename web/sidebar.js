@@ -1,5 +1,6 @@
 // A tab in ComfyUI's sidebar: every model file, what it is, what it needs, and a graph for it.
 import { app } from "/scripts/app.js";
+import { isWanted } from "./is_wanted.js";
 import { give, keyOf, parts } from "./sidebar/files.js";
 import { panel } from "./sidebar/panel.js";
 import { offers, place } from "./sidebar/place.js";
@@ -57,7 +58,7 @@ function render(slot) {
 app.registerExtension({
   name: "fewstep.Sidebar",
   setup() {
-    if (app.extensionManager.setting.get("FewStep.Sidebar") === false) return;
+    if (!isWanted("FewStep.Sidebar")) return;
     useStylesheet("sidebar/sidebar.css");
     app.extensionManager.registerSidebarTab({
       id: "fewstep",
