@@ -28,6 +28,15 @@ def live(page, server):
     assert page.trouble == []
 
 
+@pytest.fixture(params=["canvas", "Nodes 2.0"])
+def live_in_both(request, page, server):
+    """The same in each renderer."""
+    open_live(page, server, is_vue=request.param == "Nodes 2.0")
+    yield page
+    server.client.post_json("/settings/Comfy.VueNodes.Enabled", False)
+    assert page.trouble == []
+
+
 def pixels(page):
     """What the node shows, as a PNG data address."""
     return page.evaluate("""async () => {
@@ -40,7 +49,8 @@ def pixels(page):
     }""")
 
 
-def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live, server):
+def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live_in_both, server):
+    live = live_in_both
     button(live, "Live").click()
     wait_for_picture(live)
     before = seen(live)["started"]
@@ -137,6 +147,25 @@ def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(
     assert "a green cross on a pink background" in texts
     assert any(node["type"] == "FewStepLiveOutput" for node in told["workflow"]["nodes"])
     button(live, "Stop").click()
+
+
+def test_inside_of_a_subgraph_it_follows_too(live_in_both, server):
+    live = live_in_both
+    # decoding and the live output
+    live.evaluate("""() => {
+        const { graph, canvas } = window.app;
+        const { node } = graph.convertToSubgraph(new Set([9, 10].map(id => graph.getNodeById(id))));
+        canvas.openSubgraph(node.subgraph, node);
+    }""")
+    button(live, "Live").click()
+    first = wait_for_picture(live)
+    wait_until_idle(server, 0.3)
+    # what is typed outside of it
+    live.evaluate("text => window.app.graph.getNodeById(5).widgets[0].value = text", TEXT)
+    wait_for_picture(live, first)
+    wait_until_idle(server, 0.3)
+    assert button(live, "Stop").is_visible()
+    assert len(seen(live)["ended"]) == 2
 
 
 def test_an_error_stops_it_and_is_told_on_the_node(live, server):

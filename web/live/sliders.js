@@ -36,6 +36,8 @@ export class Sliders {
 
   /** Show what there is now; cheap where nothing has changed. */
   refresh() {
+    // one that is being copied is in no graph yet
+    if (!this.node.graph) return;
     const numbers = numbersBefore(this.node);
     const known = JSON.stringify([this.#remembered, numbers.map((one) => [keyOf(one), nameOf(one)])]);
     if (known !== this.#drawn) this.#draw(numbers);
