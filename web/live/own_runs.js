@@ -104,6 +104,8 @@ export class OwnRuns {
   }
 
   async #takeBack(run) {
+    // of one that never begins nobody hears again; the workflow that it was of is not kept for it
+    run.prompt = null;
     this.#dropped.set(run.id, run);
     if (run.hasBegun) {
       interrupt(run.id);
