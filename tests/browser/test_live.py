@@ -156,6 +156,8 @@ def test_inside_of_a_subgraph_it_follows_too(live_in_both, server):
         const { graph, canvas } = window.app;
         const { node } = graph.convertToSubgraph(new Set([9, 10].map(id => graph.getNodeById(id))));
         canvas.openSubgraph(node.subgraph, node);
+        canvas.ds.scale = 0.9;
+        canvas.centerOnNode(node.subgraph.getNodeById(10) ?? node.subgraph.nodes.at(-1));
     }""")
     button(live, "Live").click()
     first = wait_for_picture(live)
