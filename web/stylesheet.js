@@ -1,9 +1,14 @@
 // Stylesheets for what our scripts put into the page.
 import { element } from "./elements.js";
 
-/** Load a stylesheet by its path in web/, once. */
+// of buttons and fields, from which all others go on
+const FIRST = "controls.css";
+
+/** Load a stylesheet by its path in web/, once; it is for what stands in an element of class fewstep. */
 export function useStylesheet(path) {
-  const { href } = new URL(path, import.meta.url);
-  if (document.querySelector(`link[href="${href}"]`)) return;
-  document.head.append(element("link", { rel: "stylesheet", href }));
+  for (const file of [FIRST, path]) {
+    const { href } = new URL(file, import.meta.url);
+    if (document.querySelector(`link[href="${href}"]`)) continue;
+    document.head.append(element("link", { rel: "stylesheet", href }));
+  }
 }

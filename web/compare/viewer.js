@@ -32,7 +32,7 @@ export class Viewer {
     for (const arrow of [this.#previous, this.#next]) arrow.setAttribute("aria-label", arrow.title);
     for (const toggle of [this.#all, this.#difference, this.#zoom]) press(toggle, false);
     const parts = [this.#hint, this.#stage.element, this.#overview.element, bar];
-    this.element = element("div", { className: "fewstep-compare" }, parts);
+    this.element = element("div", { className: "fewstep fewstep-compare" }, parts);
     this.element.addEventListener("keydown", (event) => this.#key(event));
     keepFromCanvas(this.element);
     this.#update();

@@ -15,7 +15,7 @@ export function display({ onToggle, sliders }) {
   live.setAttribute("aria-pressed", "false");
   const keep = button(t("Keep"), t("Save this picture with its workflow"), null);
   const bar = element("div", { className: "fewstep-live-bar" }, [live, keep, told]);
-  const whole = element("div", { className: "fewstep-live" }, [image, bar, sliders]);
+  const whole = element("div", { className: "fewstep fewstep-live" }, [image, bar, sliders]);
   const tell = (text) => Object.assign(told, { textContent: text, title: text });
   // kept is { blob, prompt } of the picture on the screen
   return { whole, image, live, keep, tell, kept: null };

@@ -13,7 +13,7 @@ export function openPanel(title, { facts, isOld }) {
   close.className = "fewstep-close";
   const heading = element("h2", { id: "fewstep-panel-title", textContent: title });
   const top = element("header", {}, [heading, close]);
-  const dialog = element("dialog", { className: "fewstep-panel" }, [top]);
+  const dialog = element("dialog", { className: "fewstep fewstep-panel" }, [top]);
   dialog.setAttribute("aria-labelledby", heading.id);
   if (isOld) {
     const words = t("The node has been changed since its last run; this is of that run.");

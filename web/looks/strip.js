@@ -37,7 +37,7 @@ export function drawStrip(strip, given, open) {
   const note = given.isOld && !row ? t("last run") : "";
   if (bar) rows.push(barOf(given.facts.coverage, note, open));
   if (curve) rows.push(curveOf(given.facts.curve, note, open));
-  strip.className = "fewstep-looks";
+  strip.className = "fewstep fewstep-looks";
   strip.classList.toggle("fewstep-old", given.isOld);
   strip.replaceChildren(...rows);
   strip.querySelector(`[data-part="${focused}"]`)?.focus();

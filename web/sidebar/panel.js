@@ -17,7 +17,7 @@ export function panel(acts) {
   told.setAttribute("role", "status");
   const groups = element("div", { className: "fewstep-groups" });
   const top = element("div", { className: "fewstep-top" }, [search, refresh, kind, sure, told]);
-  const whole = element("section", { className: "fewstep-sidebar" }, [top, groups]);
+  const whole = element("section", { className: "fewstep fewstep-sidebar" }, [top, groups]);
   whole.setAttribute("aria-label", t("FewStep's files"));
   whole.onkeydown = (event) => {
     // else the browser, too, undoes what was typed last, which is the search
