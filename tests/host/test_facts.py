@@ -47,6 +47,16 @@ def prompt(name):
     )
 
 
+def levels_alone(variant, spacing, denoise):
+    """Four steps' noise levels for the demo model, and nothing that is made with them."""
+    levels = {"spacing": spacing, "steps": 4, "denoise": denoise, "timesteps": ""}
+    return {
+        "demo": node("FewStepDemoModel", variant=variant),
+        "sigmas": node("FewStepSigmas", model=["demo", 0], **levels),
+        "shown": text(["sigmas", 0]),
+    }
+
+
 def facts(outputs):
     """Facts by node; each is a list of [name, value]."""
     return {name: dict(told["fewstep"]) for name, told in outputs.items() if "fewstep" in told}
@@ -90,18 +100,7 @@ def test_the_curve_is_the_levels_in_use_over_all_that_were_trained(host, server,
 
 
 def test_a_flow_model_has_its_own_shifted_levels_on_an_even_axis(server):
-    flow = {
-        "demo": node("FewStepDemoModel", variant="flow teacher"),
-        "sigmas": node(
-            "FewStepSigmas",
-            model=["demo", 0],
-            spacing="trailing",
-            steps=4,
-            denoise=0.5,
-            timesteps="",
-        ),
-        "shown": text(["sigmas", 0]),
-    }
+    flow = levels_alone("flow teacher", "trailing", 0.5)
     curve = facts(server.client.run(flow))["sigmas"]["curve"]
     assert curve["axis"] == "linear"
     whole = [2 * u / (1 + u) for u in (1, 0.75, 0.5, 0.25, 0)]
@@ -116,20 +115,7 @@ def test_a_run_in_which_everything_is_cached_tells_the_same(host, server, partia
 
 
 def test_comfyui_takes_no_fact_for_a_file_of_the_run(server):
-    prompt_id = server.client.queue(
-        {
-            "demo": node("FewStepDemoModel", variant="teacher"),
-            "sigmas": node(
-                "FewStepSigmas",
-                model=["demo", 0],
-                spacing="lcm",
-                steps=4,
-                denoise=1.0,
-                timesteps="",
-            ),
-            "shown": text(["sigmas", 0]),
-        }
-    )
+    prompt_id = server.client.queue(levels_alone("teacher", "lcm", 1.0))
     entry = server.client.wait(prompt_id)
     assert all(isinstance(one, list) for one in entry["outputs"]["sigmas"]["fewstep"])
     try:
