@@ -29,6 +29,13 @@ AS_IT_IS = re.compile(
 WRITING = {"zh": r"[一-鿿]", "ja": r"[ぁ-ヿ一-鿿]", "ko": r"[가-힣]"}
 
 
+def every_text(language):
+    """Every text of a language's files but the words of our own pages: where it is, text."""
+    for name in FILES:
+        for key, text in texts(language, name).items():
+            yield f"{language}/{name}.json {'.'.join(key)}", text
+
+
 def everything(language):
     """Every text of a language beside its English: where it is, English, translation."""
     for name in FILES:
@@ -66,12 +73,7 @@ def test_a_language_has_the_very_keys_of_english(language):
 
 @pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_no_text_is_empty(language):
-    empty = [
-        f"{language}/{name}.json {'.'.join(key)}"
-        for name in FILES
-        for key, text in texts(language, name).items()
-        if not text.strip() or text != text.strip()
-    ]
+    empty = [where for where, text in every_text(language) if not text or text != text.strip()]
     assert not empty, "\n".join(empty)
 
 
@@ -103,12 +105,7 @@ def test_numbers_paths_and_file_types_stay_as_they_are(language):
 
 @pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_no_text_has_a_sign_that_the_page_would_not_show(language):
-    wrong = [
-        f"{language}/{name}.json {'.'.join(key)}: {text}"
-        for name in FILES
-        for key, text in texts(language, name).items()
-        if SIGNS.search(text)
-    ]
+    wrong = [f"{where}: {text}" for where, text in every_text(language) if SIGNS.search(text)]
     assert not wrong, "\n".join(wrong)
 
 
