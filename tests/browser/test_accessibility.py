@@ -34,7 +34,13 @@ HAS_PICTURE = f"""() => document.querySelector(":is({OURS}) img")?.naturalWidth"
 OUR_TABS = """() => window.app.extensionManager.getSidebarTabs()
     .map(tab => tab.id).filter(id => /fewstep/i.test(id))"""
 EXECUTE = "command => window.app.extensionManager.command.execute(command)"
-SET_THEME = "theme => window.app.extensionManager.setting.set('Comfy.ColorPalette', theme)"
+# over when the page's colours change no more
+SET_THEME = """async theme => {
+    await window.app.extensionManager.setting.set("Comfy.ColorPalette", theme);
+    await new Promise(requestAnimationFrame);
+    const changes = document.getAnimations().filter(one => one instanceof CSSTransition);
+    await Promise.allSettled(changes.map(change => change.finished));
+}"""
 
 
 def problems(page, within=None):
