@@ -19,6 +19,12 @@ from browser.live_page import (
 SPEED = 8
 TEXT = "a blue star on a brown background, large"
 
+# press the button and tell which picture is shown then
+STOP = """button => {
+    button.click();
+    return document.querySelector("img[alt='the latest picture']").src;
+}"""
+
 
 @pytest.fixture
 def live(page, server):
@@ -168,6 +174,22 @@ def test_inside_of_a_subgraph_it_follows_too(live, server):
     live.wait_for_function(changed, arg=first, timeout=60_000)
     live.evaluate("() => window.app.extensionManager.command.execute('FewStep.ToggleLive')")
     wait_until_idle(server)
+
+
+def test_after_stop_no_picture_of_the_run_that_was_too_late_to_cut_off_comes(live, server):
+    button(live, "Live").click()
+    wait_for_picture(live)
+    wait_until_idle(server, 0.3)
+    # the server goes on to the end, as it does where the picture is nearly there
+    live.route("**/interrupt", lambda route: route.fulfill(status=200))
+    before = seen(live)
+    type_text(live, TEXT)
+    live.wait_for_function("count => seen.started.length > count", arg=len(before["started"]))
+    # in one task of the page: between two, the picture may come
+    picture = button(live, "Stop").evaluate(STOP)
+    live.wait_for_function("count => seen.ended.length > count", arg=len(before["ended"]))
+    assert shown(live) == picture
+    live.unroute("**/interrupt")
 
 
 def test_an_error_stops_it_and_is_told_on_the_node(live, server):

@@ -33,6 +33,11 @@ export class OwnRuns {
     return this.#unnamed.size > 0 && !this.#dropped.has(id) && this.of(id) === undefined;
   }
 
+  /** Whether the run of that id was taken back and has not ended yet. */
+  hasDropped(id) {
+    return this.#dropped.has(id);
+  }
+
   /** A run that is yet to be asked for. */
   make() {
     const run = { id: null, hasBegun: false, isShown: false, passes: 0, prompt: null };

@@ -153,7 +153,7 @@ function stopFor(run, reason) {
 function picture({ blob, nodeId, displayNodeId, jobId }) {
   // a run that was cut off may have been faster
   const run = jobId ? own.of(jobId) : own.first;
-  if (isOn() && !run) return;
+  if (!run && (isOn() || own.hasDropped(jobId))) return;
   const shown = parts.get(nodeOf(displayNodeId ?? nodeId));
   showPicture(shown, blob, run?.prompt ?? null);
   if (run) run.isShown = true;
