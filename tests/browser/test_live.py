@@ -1,6 +1,7 @@
 """Live in the real frontend: one types, and the picture follows."""
 
 import json
+import time
 
 import pytest
 from browser import frontend
@@ -43,28 +44,29 @@ def live_in_both(request, page, server):
     assert page.trouble == []
 
 
-def pixels(page):
-    """What the node shows, as a PNG data address."""
-    return page.evaluate("""async () => {
-        const image = document.querySelector("img[alt='the latest picture']");
+def pixels(page, image="document.querySelector(\"img[alt='the latest picture']\")"):
+    """What the node shows, or another image of the page, as a PNG data address."""
+    return page.evaluate(f"""async () => {{
+        const image = {image};
         await image.decode();
         const canvas = document.createElement("canvas");
         [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
         canvas.getContext("2d").drawImage(image, 0, 0);
         return canvas.toDataURL();
-    }""")
+    }}""")
 
 
 def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live_in_both, server):
-    live = live_in_both
+    live, asked = live_in_both, []
+    live.on("request", lambda request: is_of_run(request) and asked.append(request))
     button(live, "Live").click()
     wait_for_picture(live)
     before = seen(live)["started"]
     for end in range(1, len(TEXT) + 1):
         type_text(live, TEXT[:end])
         live.wait_for_timeout(1000 / SPEED)
-    # a page that is busy is behind the server
-    wait_until_idle(server, seconds=2.0)
+    wait_until_last_has_ended(live, asked, TEXT)
+    wait_until_idle(server, seconds=1.0)
     after = seen(live)
     ended = [one for one in after["ended"] if one not in before]
     # how many pictures come while one types is told by test_latest.py, on a clock of its own
@@ -75,6 +77,25 @@ def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live_i
     typed = pixels(live)
     assert typed == picture_of(live, server, TEXT)
     button(live, "Stop").click()
+
+
+def is_of_run(request):
+    return request.method == "POST" and request.url.endswith("/prompt")
+
+
+def wait_until_last_has_ended(page, asked, text):
+    """Return once the last run was asked for with the text and has ended, as the page was told.
+
+    A server that is idle says nothing of a busy page, which may not have asked for the last yet.
+    """
+    deadline = time.monotonic() + 60
+    while True:
+        last = asked[-1]
+        if last.post_data_json["prompt"]["5"]["inputs"]["text"] == text:
+            if last.response().json()["prompt_id"] in seen(page)["ended"]:
+                return
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
 
 
 def picture_of(page, server, text):
@@ -156,23 +177,33 @@ def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(
     button(live, "Stop").click()
 
 
-def test_inside_of_a_subgraph_it_follows_too(live, server):
-    # decoding and the live output; it is not looked at, so that it need not be in the window
+def test_inside_of_a_subgraph_it_shows_what_it_shows_outside(live, server):
+    shown_outside = {}
+    for text in ("a red ring", TEXT):
+        type_text(live, text)
+        before = shown(live)
+        frontend.press_run(live)
+        wait_for_picture(live, before)
+        shown_outside[text] = pixels(live)
+    type_text(live, "a red ring")
+    # decoding and the live output; its element is asked, since its node may lie beyond the window
     live.evaluate("""() => {
         const { graph } = window.app;
         const { node } = graph.convertToSubgraph(new Set([9, 10].map(id => graph.getNodeById(id))));
         const output = node.subgraph.nodes.find(one => one.type === "FewStepLiveOutput");
         const { element } = output.widgets.find(widget => widget.name === "live");
-        window.inside = () => element.querySelector("img").src;
+        window.inside = element.querySelector("img");
     }""")
-    changed = "before => window.inside() !== before && window.inside().startsWith('blob:')"
-    live.evaluate("() => window.app.extensionManager.command.execute('FewStep.ToggleLive')")
+    changed = "before => window.inside.src !== before && window.inside.src.startsWith('blob:')"
+    toggle = "() => window.app.extensionManager.command.execute('FewStep.ToggleLive')"
+    live.evaluate(toggle)
     live.wait_for_function(changed, arg="", timeout=60_000)
-    wait_until_idle(server, 0.3)
-    first = live.evaluate("() => window.inside()")
+    assert pixels(live, "window.inside") == shown_outside["a red ring"]
+    before = live.evaluate("() => window.inside.src")
     type_text(live, TEXT)
-    live.wait_for_function(changed, arg=first, timeout=60_000)
-    live.evaluate("() => window.app.extensionManager.command.execute('FewStep.ToggleLive')")
+    live.wait_for_function(changed, arg=before, timeout=60_000)
+    assert pixels(live, "window.inside") == shown_outside[TEXT] != shown_outside["a red ring"]
+    live.evaluate(toggle)
     wait_until_idle(server)
 
 
