@@ -4,6 +4,7 @@ import json
 
 import pytest
 from host.test_example_workflows import widgets_of
+from host.test_recipe_api import node, text
 from host.test_subgraphs import FOLDER, INSIDE, OUTSIDE, info, new_server
 
 # pytest finds fixtures by their names in this file
@@ -28,7 +29,7 @@ def run(new_server, info):
         (inner,) = json.loads(path.read_text(encoding="utf-8"))["definitions"]["subgraphs"]
         graph = unfolded(inner, {**MODELS, **given}, info)
         for number, (kind, inputs) in AROUND.items():
-            graph[number] = {"class_type": kind, "inputs": inputs}
+            graph[number] = node(kind, **inputs)
         told = new_server.client.run(graph)
         return {
             one["name"]: told[one["name"]].get("text")
@@ -51,18 +52,18 @@ def unfolded(inner, given, info):
         return given.get(inner["inputs"][link["origin_slot"]]["name"])
 
     graph = {}
-    for node in inner["nodes"]:
-        inputs = {name: own for name, _, own in widgets_of(node, info)}
-        for slot in node["inputs"]:
+    for one in inner["nodes"]:
+        inputs = {name: own for name, _, own in widgets_of(one, info)}
+        for slot in one["inputs"]:
             outer = value(links[slot["link"]]) if slot["link"] else None
             if outer is not None:
                 inputs[slot["name"]] = outer
-        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+        graph[str(one["id"])] = node(one["type"], **inputs)
     for link in (link for link in links.values() if link["target_id"] == OUTSIDE):
         if link["type"] in SHOWN_BY:
             kind, name = SHOWN_BY[link["type"]]
             number = inner["outputs"][link["target_slot"]]["name"]
-            graph[number] = {"class_type": kind, "inputs": {name: value(link)}}
+            graph[number] = node(kind, **{name: value(link)})
     return graph
 
 
@@ -85,7 +86,11 @@ def test_bake_cfg_makes_a_lora_file_that_is_identified(run, new_server):
     shown = run("Bake CFG", **values)
     (file,) = shown["lora_name"]
     assert (new_server.folder / "output" / "loras" / file).is_file()
-    assert shown["pictures"] and "2" in shown["report"][0]
+    assert shown["pictures"]
+    told = new_server.client.run(
+        {"it": node("FewStepIdentify", file=file), "shown": text(["it", 1])}
+    )
+    assert "guidance baked in (from a sub-graph)" in told["shown"]["text"][0]
 
 
 def test_prove_measures_the_fast_model_beside_its_teacher(run):
