@@ -11,7 +11,7 @@ const AT_ITS_END = 20;
 // begin, and a server that has many to take back is slow to answer.
 const AHEAD = 80;
 // While somebody edits without a break, a picture is let through after so long without one ...
-const STARVED = 800;
+const STARVED = 650;
 // ... unless no edit came for a little longer than they usually do, so that nobody types any more
 const PAUSE = 1.04; // of the time between edits
 const SHORTEST_PAUSE = 120;
@@ -63,8 +63,7 @@ export class Latest {
   settle() {
     this.#isDragged = false;
     if (!this.#isWanted || !this.#runs.length) return;
-    this.#dropWaiting();
-    this.#cutUnless(AT_ITS_END);
+    this.#renew(AT_ITS_END);
   }
 
   /** The run has begun on the server, which may have had others to do before. */
@@ -108,10 +107,10 @@ export class Latest {
       if (!this.#isDragged) this.#after(this.#pause(), () => this.settle());
       // of one that has not begun nobody knows the end
       if (first.hasBegun && !waiting) this.#after(this.#left() - AHEAD, () => this.#askAhead());
+    } else if (first.isLetThrough) {
+      this.#after(this.#pause(), () => this.#renew(AT_ITS_END));
     } else {
-      this.#dropWaiting();
-      if (first.isLetThrough) this.#after(this.#pause(), () => this.#cutUnless(AT_ITS_END));
-      else this.#cutUnless(NEAR);
+      this.#renew(NEAR);
     }
   }
 
@@ -120,18 +119,27 @@ export class Latest {
     if (this.#isDragged || this.now() - this.#edit < RAPID) this.#start();
   }
 
-  /** The one in flight; its end is soon enough for the latest state to begin. */
-  #cutUnless(near) {
+  /**
+   * Cut off the one in flight, unless its end is soon enough, and have the latest state wait behind
+   * it, which saves the way to the page and back.
+   */
+  #renew(near) {
     const [first] = this.#runs;
-    if (first.isCut || this.#left() <= near) return;
+    // what waits behind one that was cut off begins at any moment
+    if (first.isCut) return;
+    const hadWaiting = this.#dropWaiting();
+    if (!first.hasBegun || this.#left() <= near) return;
     first.isCut = true;
     this.cut(first.run);
+    // never a third
+    if (!hadWaiting) this.#start();
   }
 
-  /** One that waits and is out of date has cost nothing yet. */
+  /** One that waits and is out of date has cost nothing yet; whether there was one. */
   #dropWaiting() {
     const [waiting] = this.#runs.splice(1);
     if (waiting) this.cut(waiting.run);
+    return waiting !== undefined;
   }
 
   #start() {

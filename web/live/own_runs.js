@@ -1,10 +1,10 @@
 // Live's own runs on the server: in flight, waiting, and those that were taken back.
-import { ask, forget, interrupt, takeBack, takeBackAtOnce } from "./runs.js";
+import { ask, forget, interrupt, newId, takeBack, takeBackAtOnce } from "./runs.js";
 
 /** Nobody else's run is ever touched. */
 export class OwnRuns {
-  #runs = []; // [{ id, hasBegun, isShown, passes, prompt }], in flight first, then waiting
-  #unnamed = new Set(); // those that the server has not named yet
+  // [{ id, isThere, hasBegun, isShown, passes, prompt }], in flight first, then waiting
+  #runs = [];
   // those that were taken back, by id; one may begin all the same, between the question and the answer
   #dropped = new Map();
 
@@ -20,17 +20,7 @@ export class OwnRuns {
 
   /** The run of that id, undefined where it is none of ours, or none any more. */
   of(id) {
-    return this.#runs.find((run) => run.id !== null && run.id === id);
-  }
-
-  /** Whether a run of that id may be ours; the server may be faster with a run than with its name. */
-  mayBeOurs(id) {
-    return this.#unnamed.size > 0 || this.of(id) !== undefined;
-  }
-
-  /** Whether one has to wait for the server's answer to know whose run that is. */
-  isUncertain(id) {
-    return this.#unnamed.size > 0 && !this.#dropped.has(id) && this.of(id) === undefined;
+    return this.#runs.find((run) => run.id === id);
   }
 
   /** Whether the run of that id was taken back and has not ended yet. */
@@ -40,25 +30,25 @@ export class OwnRuns {
 
   /** A run that is yet to be asked for. */
   make() {
-    const run = { id: null, hasBegun: false, isShown: false, passes: 0, prompt: null };
+    const state = { isThere: false, hasBegun: false, isShown: false, passes: 0, prompt: null };
+    const run = { id: newId(), ...state };
     this.#runs.push(run);
     return run;
   }
 
   /** Ask the server for a run; find() says for what: { prompt, targets }. Throws what ask() throws. */
   async ask(run, find) {
-    this.#unnamed.add(run);
-    try {
-      const { prompt, targets } = await find();
-      // cut off in the meantime
-      if (!this.has(run)) return this.gone(run);
-      run.prompt = prompt;
-      run.id = await ask(prompt, targets);
-    } finally {
-      this.#unnamed.delete(run);
+    const { prompt, targets } = await find();
+    // cut off in the meantime
+    if (!this.has(run)) {
+      this.#dropped.delete(run.id);
+      return this.gone(run);
     }
-    // it was cut off before the server had named it
-    if (!this.has(run)) this.#takeBack(run);
+    run.prompt = prompt;
+    await ask(run.id, prompt, targets);
+    run.isThere = true;
+    // it was cut off before there was anything to take back
+    if (this.#dropped.has(run.id) && !run.hasBegun) this.#takeBack(run);
   }
 
   has(run) {
@@ -68,7 +58,10 @@ export class OwnRuns {
   /** Take a run back, whether it waits or runs. */
   drop(run) {
     this.remove(run);
-    if (run.id !== null) this.#takeBack(run);
+    // of one that never begins nobody hears again; the workflow that it was of is not kept for it
+    run.prompt = null;
+    this.#dropped.set(run.id, run);
+    if (run.isThere || run.hasBegun) this.#takeBack(run);
   }
 
   dropAll() {
@@ -77,7 +70,7 @@ export class OwnRuns {
 
   /** The same from a page that is being closed. */
   dropAllAtOnce() {
-    for (const { id } of this.#runs) if (id !== null) takeBackAtOnce(id);
+    for (const { id } of this.#runs) takeBackAtOnce(id);
   }
 
   /** Know a run no longer that is not there to be taken back. */
@@ -92,8 +85,11 @@ export class OwnRuns {
 
   /** A run has begun: the run, if it is ours; one that was taken back is cut off. */
   begun(id) {
-    if (this.#dropped.has(id)) interrupt(id);
-    const run = this.of(id);
+    const [run, dropped] = [this.of(id), this.#dropped.get(id)];
+    if (dropped) {
+      dropped.hasBegun = true;
+      interrupt(id);
+    }
     if (run) run.hasBegun = true;
     return run;
   }
@@ -109,9 +105,6 @@ export class OwnRuns {
   }
 
   async #takeBack(run) {
-    // of one that never begins nobody hears again; the workflow that it was of is not kept for it
-    run.prompt = null;
-    this.#dropped.set(run.id, run);
     if (run.hasBegun) {
       interrupt(run.id);
       return;

@@ -4,21 +4,52 @@ import { api } from "/scripts/api.js";
 /** There is nobody who could run anything. */
 export class Unreachable extends Error {}
 
-/** Queue a prompt up to its targets; the run's id. */
-export async function ask(prompt, targets) {
-  try {
-    return (await api.queuePrompt(0, prompt, { partialExecutionTargets: targets })).prompt_id;
-  } catch (error) {
-    // who refuses a prompt answers
-    throw error.response ? error : new Unreachable(error.message);
+/** The server does not take the prompt; answer is what it says of it, if that can be read. */
+class Refused extends Error {
+  constructor({ status, statusText }, answer) {
+    super(`${status} ${statusText}`);
+    this.answer = answer;
   }
 }
 
-/** Take one run back that may not have begun; over when it waits no longer. */
-export async function takeBack(id) {
-  await post("/queue", { delete: [id] });
-  // it may have begun just before
-  interrupt(id);
+/** A name for a run, as the server would give it; crypto.randomUUID needs https or this machine. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, "$1-$2-$3-$4-$5");
+}
+
+/**
+ * Queue a prompt up to its targets, as the page's own function does, but by an id that is known
+ * before: the server is often done with a run before the page has read the answer.
+ */
+export async function ask(id, { output, workflow }, targets) {
+  const content = {
+    client_id: api.clientId,
+    prompt_id: id,
+    prompt: output,
+    partial_execution_targets: targets,
+    extra_data: {
+      extra_pnginfo: { workflow },
+      // for nodes that ask a service
+      auth_token_comfy_org: api.authToken,
+      api_key_comfy_org: api.apiKey,
+    },
+  };
+  let answer;
+  try {
+    answer = await send("/prompt", content);
+  } catch (error) {
+    throw new Unreachable(error.message);
+  }
+  if (!answer.ok) throw new Refused(answer, await answer.json().catch(() => null));
+}
+
+/** Take one run back that may have begun; over when it neither waits nor runs. */
+export function takeBack(id) {
+  return Promise.all([post("/queue", { delete: [id] }), interrupt(id)]);
 }
 
 /** Cut off one run, if it is the one that runs. */
@@ -27,14 +58,19 @@ export function interrupt(id) {
 }
 
 function post(path, content) {
-  return api.fetchApi(path, { method: "POST", body: JSON.stringify(content) }).catch(() => {});
+  return send(path, content).catch(() => {});
+}
+
+function send(path, content) {
+  const headers = { "Content-Type": "application/json" };
+  return api.fetchApi(path, { method: "POST", headers, body: JSON.stringify(content) });
 }
 
 /** The same from a page that is being closed. */
 export function takeBackAtOnce(id) {
-  const send = (path, content) => navigator.sendBeacon(api.apiURL(path), JSON.stringify(content));
-  send("/queue", { delete: [id] });
-  send("/interrupt", { prompt_id: id });
+  const tell = (path, content) => navigator.sendBeacon(api.apiURL(path), JSON.stringify(content));
+  tell("/queue", { delete: [id] });
+  tell("/interrupt", { prompt_id: id });
 }
 
 // milliseconds after which the server has surely written down what has ended
@@ -61,8 +97,8 @@ export function forget(id) {
 
 /** The server's reason for refusing a prompt, with the value that it does not allow. */
 export function reasonOf(error) {
-  const [node] = Object.values(error.response?.node_errors ?? {});
-  const { message, details } = node?.errors?.[0] ?? error.response?.error ?? {};
+  const [node] = Object.values(error.answer?.node_errors ?? {});
+  const { message, details } = node?.errors?.[0] ?? error.answer?.error ?? {};
   return [message ?? error.message, details].filter(Boolean).join(": ");
 }
 

@@ -25,7 +25,6 @@ let workflow = null; // in which it was switched on
 let before = null; // state before others heard what the server says
 let known = null; // what led to live outputs, and the state at the look that found it
 let times = [];
-let held = []; // what the server said of runs that may be ours, until it has named those
 
 const own = new OwnRuns({ gone: (run) => latest.ended(run, false) });
 const latest = new Latest({ begin, cut: (run) => own.drop(run) });
@@ -127,7 +126,6 @@ async function ask(run) {
     if (own.has(run) && error instanceof Unreachable) wait();
     else if (own.has(run)) stopFor(run, reasonOf(error));
   }
-  for (const { name, detail } of held.splice(0)) hear(name, detail);
 }
 
 /** What leads to live outputs now; known already where nothing has changed since the last look. */
@@ -175,7 +173,6 @@ function told(passes) {
 }
 
 const listeners = {
-  [PICTURE]: picture,
   execution_start({ prompt_id }) {
     const run = own.begun(prompt_id);
     if (run) latest.begun(run);
@@ -213,9 +210,9 @@ const CHANGING = ["execution_start", "executed", "execution_success"];
 export function listenFirst(api) {
   for (const name of CHANGING)
     api.addEventListener(name, ({ detail: { prompt_id } }) => {
-      before = own.mayBeOurs(prompt_id) ? quickState() : null;
+      before = own.of(prompt_id) ? quickState() : null;
     });
-  api.addEventListener(PICTURE, (event) => isOurs(event) && hear(PICTURE, event.detail));
+  api.addEventListener(PICTURE, (event) => isOurs(event) && picture(event.detail));
 }
 
 /** Hear what the server says when the page and its nodes have; to be called when it is set up. */
@@ -223,13 +220,13 @@ export function listenLast(api) {
   for (const name of CHANGING)
     api.addEventListener(name, () => queueMicrotask(forgive));
   for (const name of Object.keys(listeners))
-    if (name !== PICTURE) api.addEventListener(name, ({ detail }) => hear(name, detail));
+    api.addEventListener(name, ({ detail }) => listeners[name](detail));
 }
 
 /** Hear what is typed, and whether a pointer is held down. */
 export function watchEdits(page) {
   // sooner than the next look, but when the page's own listeners have heard it
-  page.addEventListener("input", () => isOn() && setTimeout(look));
+  page.addEventListener("input", () => isOn() && queueMicrotask(look));
   page.addEventListener("pointerdown", () => (isDragging = true), { capture: true });
   for (const name of ["pointerup", "pointercancel"])
     page.addEventListener(name, letGo, { capture: true });
@@ -248,12 +245,6 @@ function isOurs(event) {
   if (!parts.has(nodeOf(displayNodeId ?? nodeId))) return false;
   event.stopImmediatePropagation();
   return true;
-}
-
-function hear(name, detail) {
-  const isUncertain = name !== "reconnecting" && own.isUncertain(detail?.prompt_id ?? detail?.jobId);
-  if (isUncertain) held.push({ name, detail });
-  else listeners[name](detail);
 }
 
 /** Take what nodes have just changed as known, unless somebody has edited at the same time. */
