@@ -112,9 +112,10 @@ def servers_side_by_side():
 
 
 def side_by_side():
-    """Arguments that have pytest run files of tests in as many processes as there are cores."""
+    """Arguments that have pytest run files of tests, in their order, in a process for each core."""
     processes = min(os.cpu_count() or 1, MOST_PROCESSES)
-    return ["-n", str(processes), "--dist", "loadfile"] if processes > 1 else []
+    files = ["--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", str(processes), *files] if processes > 1 else []
 
 
 def run_in_host(tier, host, python, arguments, **variables):

@@ -12,6 +12,20 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
+# The longest files come first, so that no process is left alone with one at the end.
+LONG = {
+    *("test_demo_accuracy.py", "test_evaluate.py", "test_training_commands.py"),
+    *("test_lcm_unet.py", "test_toy_consistency.py", "test_judge.py", "test_demo_students.py"),
+    *(
+        "test_training_nodes.py",
+        "test_example_workflows.py",
+        "test_cache.py",
+        "test_cache_beside.py",
+    ),
+    *("test_training_api.py", "test_cache_in_graphs.py", "test_golden_nodes.py"),
+    *("test_picture_data.py", "test_without_our_scripts.py", "test_pairs.py", "test_live.py"),
+    *("test_accessibility.py", "test_live_edits.py", "test_live_server.py"),
+}
 
 
 def load_fewstep():
@@ -28,6 +42,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
     if torch.cuda.is_available():
         return
     for item in items:

@@ -76,15 +76,20 @@ SIMULATE = """async ({ url, duration, cutting, asking, letters, gap, isDragged, 
 LETTERS, GAP = 40, 125  # milliseconds
 
 
-@pytest.fixture
-def simulate(page, server):
-    page.goto(f"{server.url}/fewstep/pairs")
+@pytest.fixture(scope="module")
+def page_of_ours(new_page, server):
+    with new_page() as page:
+        page.goto(f"{server.url}/fewstep/pairs")
+        yield page
 
+
+@pytest.fixture
+def simulate(page_of_ours, server):
     def run(duration, cutting=20, letters=LETTERS, gap=GAP, is_dragged=False, lag=0, asking=0):
         given = {"duration": duration, "cutting": cutting, "letters": letters, "gap": gap}
         given |= {"isDragged": is_dragged, "lag": lag, "asking": asking}
         given["url"] = f"{server.url}/extensions/fewstep/live/latest.js"
-        return page.evaluate(SIMULATE, given)
+        return page_of_ours.evaluate(SIMULATE, given)
 
     return run
 

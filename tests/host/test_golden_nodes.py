@@ -238,6 +238,7 @@ def test_a_graph_that_has_changed_is_refused_with_what_has_changed(server):
         server.client.run(graph("changed"))
 
 
+@pytest.mark.newest
 def test_comfyui_killed_ends_with_the_set_that_was_never_killed(comfyui, server, tmp_path):
     server.client.run(graph("whole", count=6))
     written = server.folder / "output"

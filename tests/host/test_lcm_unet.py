@@ -233,6 +233,7 @@ def sd15_shapes(names):
     return prefixed | {"model.diffusion_model.time_embed.cond_proj.weight": (320, 256)}
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("names", ["diffusers", "ldm"])
 def test_a_file_of_the_real_size_is_told_and_keeps_its_embedding(
     host, nodes, names, tmp_path, monkeypatch

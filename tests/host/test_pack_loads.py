@@ -6,6 +6,8 @@ import subprocess
 import sys
 import urllib.error
 
+import pytest
+
 from fewstep.bootstrap.server import ROOT
 
 PACK = "custom_nodes.fewstep"
@@ -58,6 +60,7 @@ def test_the_start_tells_of_no_trouble_with_the_pack(server):
     assert [line for line in trouble if re.search(r"fail|error|cannot|unable", line, re.I)] == []
 
 
+@pytest.mark.newest
 def test_importing_the_pack_is_short_beside_comfyui_and_loads_no_library(
     comfyui, tmp_path, monkeypatch
 ):

@@ -157,6 +157,7 @@ def test_an_interrupted_graph_goes_on_and_gives_the_same_lora(server, whole):
     assert equal(saved(server.folder, "cut"), whole[1])
 
 
+@pytest.mark.newest
 def test_a_killed_comfyui_goes_on_and_gives_the_same_lora(comfyui, server, tmp_path, whole):
     output = server.folder / "output"
     places = (
