@@ -16,15 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = {
     *("test_demo_accuracy.py", "test_evaluate.py", "test_training_commands.py"),
     *("test_lcm_unet.py", "test_toy_consistency.py", "test_judge.py", "test_demo_students.py"),
-    *(
-        "test_training_nodes.py",
-        "test_example_workflows.py",
-        "test_cache.py",
-        "test_cache_beside.py",
-    ),
-    *("test_training_api.py", "test_cache_in_graphs.py", "test_golden_nodes.py"),
-    *("test_picture_data.py", "test_without_our_scripts.py", "test_pairs.py", "test_live.py"),
-    *("test_accessibility.py", "test_live_edits.py", "test_live_server.py"),
+    *("test_training_nodes.py", "test_training_api.py", "test_example_workflows.py"),
+    *("test_cache.py", "test_cache_beside.py", "test_cache_in_graphs.py"),
+    *("test_golden_nodes.py", "test_picture_data.py", "test_without_our_scripts.py"),
+    *("test_pairs.py", "test_live.py", "test_live_edits.py", "test_live_server.py"),
+    *("test_accessibility.py",),
 }
 
 

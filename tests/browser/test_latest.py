@@ -114,7 +114,8 @@ def test_while_typing_pictures_come_and_the_last_is_there_one_run_after_the_last
 @pytest.mark.parametrize("cutting", [0, 10, 60])
 def test_it_does_not_matter_how_soon_a_run_ends_that_was_cut_off(simulate, cutting):
     found = simulate(300, cutting)
-    assert found["shown"][-1]["state"] == LETTERS and found["wanted"] == 1
+    assert found["shown"][-1]["state"] == LETTERS
+    assert found["most"] <= 2 and found["wanted"] == 1
 
 
 def test_a_run_of_seconds_is_cut_off_by_every_edit_and_ends_with_the_last(simulate):

@@ -177,8 +177,8 @@ def test_nothing_is_written_and_keep_writes_one_file_that_opens_as_the_workflow(
     button(live, "Stop").click()
 
 
-def test_inside_of_a_subgraph_it_shows_what_it_shows_outside(live, server):
-    shown_outside = {}
+def test_inside_of_a_subgraph_it_shows_what_it_shows_outside(live_in_both, server):
+    live, shown_outside = live_in_both, {}
     for text in ("a red ring", TEXT):
         type_text(live, text)
         before = shown(live)
