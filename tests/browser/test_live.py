@@ -223,6 +223,14 @@ def test_after_stop_no_picture_of_the_run_that_was_too_late_to_cut_off_comes(liv
     live.unroute("**/interrupt")
 
 
+def test_an_answer_that_is_no_reason_stops_it_with_its_status(live):
+    # as a proxy answers whose server is overloaded
+    live.route("**/prompt", lambda route: route.fulfill(status=503, body="<h1>Sorry</h1>"))
+    button(live, "Live").click()
+    live.get_by_text("503").wait_for()
+    assert button(live, "Live").is_visible()
+
+
 def test_an_error_stops_it_and_is_told_on_the_node(live, server):
     button(live, "Live").click()
     wait_for_picture(live)
