@@ -50,7 +50,6 @@ function tell(node, facts) {
   states.delete(look.key);
   states.set(key, look.state);
   look.key = key;
-  look.drawn = null;
   draw(node, look);
   watch ??= setInterval(lookAround, LOOK);
 }
@@ -62,7 +61,7 @@ function lookAround() {
 
 function draw(node, look) {
   const given = { facts: look.facts, parts: wantedParts(), isOld: stateOf(node) !== look.state };
-  const drawn = JSON.stringify([given.parts, given.isOld]);
+  const drawn = JSON.stringify([look.key, given.parts, given.isOld]);
   if (look.drawn === drawn) return;
   look.drawn = drawn;
   const height = stripHeight(given);
