@@ -4,20 +4,21 @@ import statistics
 import time
 from urllib.parse import urlencode
 
+from browser.frontend import LISTEN
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-precise-memory-info"]
 FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 HAS_NODE = "() => window.app?.graph?.nodes?.some(node => node.type === 'FewStepLiveOutput')"
 # everything with the page's own clock; a picture is on the screen when it is decoded and drawn
-WATCH = """async () => {
-    const { api } = await import("/scripts/api.js");
+WATCH = """() => {
     const seen = window.seen = { asked: [], began: {}, ended: {}, pictures: [], key: 0 };
-    const note = (name, into) => api.addEventListener(name, ({ detail }) => {
+    const note = (name, into) => fromServer.addEventListener(name, ({ detail }) => {
         into[detail.prompt_id] = performance.now();
     });
     note("execution_start", seen.began);
     note("execution_success", seen.ended);
     let running = null;
-    api.addEventListener("execution_start", ({ detail }) => running = detail.prompt_id);
+    fromServer.addEventListener("execution_start", ({ detail }) => running = detail.prompt_id);
     const image = document.querySelector("img[alt='the latest picture']");
     new MutationObserver(async () => {
         const run = running;
@@ -50,6 +51,7 @@ class LivePage:
         self.page = self.context.new_page()
         self.asked = []  # [text, request]
         self.page.on("request", self._note)
+        self.page.add_init_script(LISTEN)
         query = urlencode({"template": "live", "source": "fewstep"})
         self.page.goto(f"{url}/?{query}", wait_until="domcontentloaded")
         self.page.wait_for_function(HAS_NODE, timeout=120_000)

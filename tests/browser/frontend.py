@@ -25,6 +25,23 @@ PICTURES = """minimum => {
     const images = nodes.flatMap(node => node.imgs ?? []).filter(image => image.naturalWidth);
     return images.length >= minimum && images.map(image => image.src);
 }"""
+# before the page is opened: window.sockets has its websockets, window.fromServer an event for every
+# message of the server, by its type, before the page itself hears it
+LISTEN = """(() => {
+    window.fromServer = new EventTarget();
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...given) {
+            super(...given);
+            window.sockets.push(this);
+            this.addEventListener("message", ({ data: text }) => {
+                if (typeof text !== "string") return;
+                const { type, data: detail } = JSON.parse(text);
+                window.fromServer.dispatchEvent(new CustomEvent(type, { detail }));
+            });
+        }
+    };
+})()"""
 LONG = 120_000  # milliseconds
 # of Chromium
 FLAGS = [

@@ -4,15 +4,14 @@ import time
 
 from browser import frontend
 
-# counts what is asked of the server and what comes of it, by the API's own events
-COUNT = """async () => {
-    const { api } = await import("/scripts/api.js");
+# counts what the server says of runs, and pictures
+COUNT = """() => {
     const seen = window.seen = { started: [], ended: [], cut: [], pictures: [] };
-    const note = (name, list, of) =>
-        api.addEventListener(name, ({ detail }) => list.push(of(detail)));
-    note("execution_start", seen.started, detail => detail.prompt_id);
-    note("execution_success", seen.ended, detail => detail.prompt_id);
-    note("execution_interrupted", seen.cut, detail => detail.prompt_id);
+    const note = (name, list) =>
+        fromServer.addEventListener(name, ({ detail }) => list.push(detail.prompt_id));
+    note("execution_start", seen.started);
+    note("execution_success", seen.ended);
+    note("execution_interrupted", seen.cut);
     const image = document.querySelector("img[alt='the latest picture']");
     const observer = new MutationObserver(() => seen.pictures.push(seen.started.at(-1)));
     observer.observe(image, { attributeFilter: ["src"] });
@@ -31,6 +30,7 @@ def open_live(page, server, is_vue=False):
     server.client.post_json("/settings/Comfy.VueNodes.Enabled", is_vue)
     # wide enough for the whole graph at a scale at which the page draws what is inside nodes
     page.set_viewport_size({"width": 1900, "height": 1000})
+    page.add_init_script(frontend.LISTEN)
     frontend.open_template(page, server, "live", waiting_for="FewStepLiveOutput")
     button(page, "Live").wait_for()
     page.evaluate(COUNT)
