@@ -1,5 +1,4 @@
 // Live: the picture follows the typing.
-import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { isWanted } from "./is_wanted.js";
 import { display } from "./live/display.js";
@@ -46,7 +45,7 @@ function fit(node) {
   node.graph?.setDirtyCanvas(true, true);
 }
 
-listenFirst(api);
+listenFirst();
 
 app.registerExtension({
   name: "fewstep.Live",
@@ -61,7 +60,7 @@ app.registerExtension({
   menuCommands: [{ path: ["FewStep"], commands: ["FewStep.ToggleLive"] }],
   keybindings: [{ combo: { key: "l", alt: true, shift: true }, commandId: "FewStep.ToggleLive" }],
   setup() {
-    listenLast(api);
+    listenLast();
     watchEdits(window);
     addEventListener("pagehide", leftPage);
   },

@@ -35,6 +35,7 @@ const LOOK = 300;
 const looks = new Map(); // of each decorated node: { facts, state, key, begun, drawn, element, widget }
 const states = new Map(); // in which facts were true, for a workflow that is opened again
 let watch = null;
+let begun = null; // the last run that has
 
 function wantedParts() {
   return Object.keys(PARTS).filter((part) => isWanted(PARTS[part]));
@@ -101,13 +102,20 @@ function fit(node, height) {
   node.setDirtyCanvas(true, true);
 }
 
+/** A run has begun: what nodes are like now is what it works with. */
+function begin(run) {
+  if (run === begun) return;
+  begun = run;
+  for (const [node, look] of looks) look.begun = stateOf(node);
+}
+
 app.registerExtension({
   name: "fewstep.Looks",
   setup() {
     useStylesheet("looks/looks.css");
-    api.addEventListener("execution_start", () => {
-      for (const [node, look] of looks) look.begun = stateOf(node);
-    });
+    // Live says at once what the page is told of runs that last alone
+    for (const name of ["fewstep.begun", "execution_start"])
+      api.addEventListener(name, ({ detail }) => begin(detail.prompt_id));
     api.addEventListener("fewstep.facts", ({ detail }) => {
       const node = nodeOf(detail.node);
       // of a MODEL that another workflow has left in ComfyUI's cache, the id may be another node's

@@ -23,6 +23,16 @@ app.registerExtension({
       defaultValue: true,
     },
     {
+      id: "FewStep.LiveQuiet",
+      category: ["FewStep", "Live", "Quick runs"],
+      name: "Quick live runs leave out the page's own progress",
+      tooltip:
+        "Pictures come sooner: the page draws borders and progress only for runs that last longer than a " +
+        "second, and for the first. Off: every live run is followed as any other.",
+      type: "boolean",
+      defaultValue: true,
+    },
+    {
       id: "FewStep.LiveSliders",
       category: ["FewStep", "Live", "Sliders"],
       name: "Sliders on Live Output (FewStep)",

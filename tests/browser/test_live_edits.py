@@ -35,8 +35,8 @@ GRAPH = {
             .find(widget => widget.name === "noise_seed");
         const { api } = await import("/scripts/api.js");
         window.itself = 0;
-        // as a node does that fills in a field when its run has ended
-        api.addEventListener("execution_success", () => { window.itself++; seed.value++; })""",
+        // as a node does that fills in a field when it has run
+        api.addEventListener("executed", () => { window.itself++; seed.value++; })""",
 }
 
 

@@ -69,7 +69,7 @@ export class Latest {
   /** The run has begun on the server, which may have had others to do before. */
   begun(run) {
     const known = this.#find(run);
-    if (!known) return;
+    if (!known || known.hasBegun) return;
     Object.assign(known, { since: this.now(), hasBegun: true });
     if (this.#isWanted) this.#plan();
   }

@@ -36,16 +36,16 @@ export class OwnRuns {
     return run;
   }
 
-  /** Ask the server for a run; find() says for what: { prompt, targets }. Throws what ask() throws. */
+  /** Ask the server for a run; find() says for what: { prompt, targets, client }. Throws what ask() throws. */
   async ask(run, find) {
-    const { prompt, targets } = await find();
+    const { prompt, targets, client } = await find();
     // cut off in the meantime
     if (!this.has(run)) {
       this.#dropped.delete(run.id);
       return this.gone(run);
     }
     run.prompt = prompt;
-    await ask(run.id, prompt, targets);
+    await ask(run.id, prompt, targets, client);
     run.isThere = true;
     // it was cut off before there was anything to take back
     if (this.#dropped.has(run.id) && !run.hasBegun) this.#takeBack(run);

@@ -23,11 +23,12 @@ export function newId() {
 
 /**
  * Queue a prompt up to its targets, as the page's own function does, but by an id that is known
- * before: the server is often done with a run before the page has read the answer.
+ * before: the server is often done with a run before the page has read the answer. It tells of the
+ * run who is called client.
  */
-export async function ask(id, { output, workflow }, targets) {
+export async function ask(id, { output, workflow }, targets, client) {
   const content = {
-    client_id: api.clientId,
+    client_id: client,
     prompt_id: id,
     prompt: output,
     partial_execution_targets: targets,

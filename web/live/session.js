@@ -1,10 +1,13 @@
 // Whether Live is on, and what it does with every edit and with everything that the server says.
+import { api } from "/scripts/api.js";
 import { app } from "/scripts/app.js";
 import { keepPicture, showPicture } from "./display.js";
 import { Latest } from "./latest.js";
+import { Line } from "./line.js";
 import { OwnRuns } from "./own_runs.js";
 import { passesOf, reasonOf, Unreachable } from "./runs.js";
 import { quickState, whatLeadsToLive } from "./upstream.js";
+import { isWanted } from "../is_wanted.js";
 import { nodeOf } from "../node_of.js";
 import { t } from "../words.js";
 
@@ -20,6 +23,7 @@ const parts = new Map(); // of each live output of the workflow, by its node
 let watch = null; // the timer, while live
 let quick = ""; // state at the last look
 let asked = ""; // state of the last run
+let isFirst = true; // no run has ended yet; the page follows it, and forgets errors of before
 let isDragging = false; // a pointer is held down
 let workflow = null; // in which it was switched on
 let before = null; // state before others heard what the server says
@@ -28,6 +32,7 @@ let times = [];
 
 const own = new OwnRuns({ gone: (run) => latest.ended(run, false) });
 const latest = new Latest({ begin, cut: (run) => own.drop(run) });
+const line = new Line({ heard, lost });
 
 function isOn() {
   return watch !== null;
@@ -58,9 +63,11 @@ export function leftPage() {
 }
 
 function start() {
+  line.open();
   watch = setInterval(look, LOOK);
   workflow = openWorkflow();
   quick = asked = "";
+  isFirst = true;
   times = [];
   tell("");
   update();
@@ -76,6 +83,7 @@ function stop(trouble = "") {
 }
 
 function update() {
+  document.body.classList.toggle("fewstep-is-live", isOn());
   for (const { live } of parts.values()) {
     live.setAttribute("aria-pressed", String(isOn()));
     live.textContent = isOn() ? t("Stop") : t("Live");
@@ -132,7 +140,8 @@ async function ask(run) {
 async function whatToAsk() {
   const found = known?.state === quickState() ? known.found : await whatLeadsToLive();
   asked = found.state;
-  return found;
+  const isQuiet = found.isPlain && !isFirst && isWanted("FewStep.LiveQuiet");
+  return { ...found, client: (isQuiet && line.id) || api.clientId };
 }
 
 /** There is no server; Live goes on when it is back. */
@@ -172,6 +181,22 @@ function told(passes) {
   return words.join(" · ");
 }
 
+/** What is said of a run that the page does not follow. */
+function heard(type, detail) {
+  listeners[type]?.(detail);
+  // for what the pack shows on nodes
+  if (type === "execution_start") api.dispatchCustomEvent("fewstep.begun", detail);
+}
+
+/** Nothing more is heard of what runs; go on as after an edit, also where there is no server. */
+function lost() {
+  if (!isOn()) return;
+  own.dropAll();
+  latest.stop();
+  line.open();
+  latest.edited();
+}
+
 const listeners = {
   execution_start({ prompt_id }) {
     const run = own.begun(prompt_id);
@@ -183,6 +208,7 @@ const listeners = {
   execution_success({ prompt_id }) {
     const run = own.ended(prompt_id);
     if (!run) return;
+    isFirst = false;
     latest.ended(run, run.isShown);
     if (run.isShown) tell(told(run.passes));
   },
@@ -199,7 +225,9 @@ const listeners = {
     if (isOn()) wait();
   },
   reconnected() {
-    if (isOn()) latest.edited();
+    if (!isOn()) return;
+    line.open();
+    latest.edited();
   },
 };
 
@@ -207,7 +235,7 @@ const listeners = {
 const CHANGING = ["execution_start", "executed", "execution_success"];
 
 /** Hear what the server says before the page does; to be called while extensions are loaded. */
-export function listenFirst(api) {
+export function listenFirst() {
   for (const name of CHANGING)
     api.addEventListener(name, ({ detail: { prompt_id } }) => {
       before = own.of(prompt_id) ? quickState() : null;
@@ -216,7 +244,7 @@ export function listenFirst(api) {
 }
 
 /** Hear what the server says when the page and its nodes have; to be called when it is set up. */
-export function listenLast(api) {
+export function listenLast() {
   for (const name of CHANGING)
     api.addEventListener(name, () => queueMicrotask(forgive));
   for (const name of Object.keys(listeners))

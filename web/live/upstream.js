@@ -18,13 +18,28 @@ function statesOf(graph) {
   ]);
 }
 
-/** What ComfyUI is asked for: { prompt, targets, state }; targets is empty without a live output. */
+/**
+ * What ComfyUI is asked for: { prompt, targets, state, isPlain }; targets is empty without a live
+ * output. isPlain where no other pack's nodes lead there, which may have messages of their own.
+ */
 export async function whatLeadsToLive() {
   const prompt = await app.graphToPrompt();
   const targets = Object.keys(prompt.output).filter(
     (id) => prompt.output[id].class_type === LIVE_OUTPUT,
   );
-  return { prompt, targets, state: JSON.stringify(upstream(prompt.output, targets)) };
+  const found = upstream(prompt.output, targets);
+  const isPlain = Object.values(found).every(([type]) => isPlainNode(type));
+  return { prompt, targets, state: JSON.stringify(found), isPlain };
+}
+
+/** Whether a node is ComfyUI's or this pack's. */
+function isPlainNode(type) {
+  const [theirs, ours] = [type, LIVE_OUTPUT].map(packOf);
+  return theirs === ours || !theirs?.startsWith("custom_nodes.");
+}
+
+function packOf(type) {
+  return LiteGraph.registered_node_types[type]?.nodeData?.python_module;
 }
 
 function upstream(output, targets) {
