@@ -1,6 +1,7 @@
 """How Live follows typing and sliders in the real frontend, beside core's Run (On Change).
 
-.venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] [--turns 3] [--minutes 10]
+.venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] [--turns 3]
+.venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] --minutes 10 [--without-menu]
 """
 
 import argparse
@@ -41,6 +42,9 @@ def main():
     parser.add_argument("comfyui", nargs="?", help="default: $COMFYUI_PATH or ~/comfy/ComfyUI")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=0, help="of the soak; none by default")
+    parser.add_argument(
+        "--without-menu", action="store_true", help="soak without the page's menu and its tooltips"
+    )
     arguments = parser.parse_args()
     if arguments.comfyui:
         os.environ["COMFYUI_PATH"] = arguments.comfyui
@@ -57,6 +61,8 @@ def main():
             browser = playwright.chromium.launch(
                 executable_path=find_chromium.find(), args=live_page.FLAGS
             )
+            if arguments.without_menu:
+                running.client.post_json("/settings/Comfy.UseNewMenu", "Disabled")
             if arguments.minutes:
                 return soak(browser, running, arguments.minutes)
             return int(typing(browser, running, arguments.turns)) | dragging(
