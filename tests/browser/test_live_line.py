@@ -18,6 +18,8 @@ FOLLOW = """async () => {
     for (const name of ["execution_start", "executed", "progress_state", "execution_success"])
         api.addEventListener(name, ({ detail }) => heard.push([name, detail.prompt_id]));
 }"""
+IS_FOLLOWED = """() => heard.some(
+    ([name, run]) => name === "execution_start" && run === seen.started.at(-1))"""
 DOT = "document.querySelector('[data-testid=queue-overlay-toggle] .animate-pulse')"
 # older ComfyUIs have no dot
 ANIMATION = f"() => {DOT} ? getComputedStyle({DOT}).animationName : 'none'"
@@ -75,10 +77,7 @@ def test_a_run_that_lasts_is_followed_from_its_beginning_and_can_be_cancelled(li
     set_value(live, "FewStepSigmas", "spacing", "trailing")
     set_value(live, "FewStepSigmas", "steps", 999)
     live.wait_for_function("count => seen.started.length > count", arg=before)
-    live.wait_for_function(
-        """() => heard.some(([name, run]) =>
-            name === "execution_start" && run === seen.started.at(-1))"""
-    )
+    live.wait_for_function(IS_FOLLOWED)
     # nothing pulses for as long as one is live
     assert live.evaluate(ANIMATION) == "none"
     live.get_by_text("Total:").first.wait_for()
@@ -90,8 +89,9 @@ def test_a_run_that_lasts_is_followed_from_its_beginning_and_can_be_cancelled(li
 
 def test_it_goes_on_where_its_line_breaks_in_the_middle_of_a_run(live, server):
     set_value(live, "FewStepSigmas", "spacing", "trailing")
-    set_value(live, "FewStepSigmas", "steps", 200)
+    set_value(live, "FewStepSigmas", "steps", 999)
     live.wait_for_function("() => seen.started.length > seen.ended.length + seen.cut.length")
+    live.wait_for_function(IS_FOLLOWED)
     lines = live.evaluate("sockets.length")
     set_value(live, "FewStepSigmas", "steps", 4)
     live.evaluate("sockets.at(-1).close()")
@@ -100,5 +100,7 @@ def test_it_goes_on_where_its_line_breaks_in_the_middle_of_a_run(live, server):
     )
     live.wait_for_function("() => seen.pictures.at(-1) === seen.started.at(-1)")
     wait_until_idle(server, 0.3)
+    # the page knows that nothing runs, though it did not hear of the end
+    assert button(live, "Cancel current run").is_disabled()
     assert run(live, server, 5) == {"executed"}
     assert button(live, "Stop").is_visible()

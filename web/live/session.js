@@ -23,7 +23,7 @@ const parts = new Map(); // of each live output of the workflow, by its node
 let watch = null; // the timer, while live
 let quick = ""; // state at the last look
 let asked = ""; // state of the last run
-let isFirst = true; // no run has ended yet; the page follows it, and forgets errors of before
+let isFirst = true; // no run has ended yet: the page follows it, and forgets errors of before
 let isDragging = false; // a pointer is held down
 let workflow = null; // in which it was switched on
 let before = null; // state before others heard what the server says
@@ -188,11 +188,17 @@ function heard(type, detail) {
   if (type === "execution_start") api.dispatchCustomEvent("fewstep.begun", detail);
 }
 
-/** Nothing more is heard of what runs; go on as after an edit, also where there is no server. */
+/** Nothing more is heard of what runs; where there is no server either, it is heard of when asked. */
 function lost() {
   if (!isOn()) return;
   own.dropAll();
   latest.stop();
+  goOn();
+}
+
+/** Go on as after an edit; the page follows the next run, and forgets one whose end it did not hear. */
+function goOn() {
+  isFirst = true;
   line.open();
   latest.edited();
 }
@@ -225,9 +231,7 @@ const listeners = {
     if (isOn()) wait();
   },
   reconnected() {
-    if (!isOn()) return;
-    line.open();
-    latest.edited();
+    if (isOn()) goOn();
   },
 };
 
