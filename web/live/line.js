@@ -16,13 +16,19 @@ const OF_A_RUN = new Set([
   "execution_interrupted",
 ]);
 // what is shown on nodes, however quick the run; the page hears all else by its own line
-const ON_NODES = new Set(["executed", "execution_error", "fewstep.facts", "progress_text", "b_preview_with_metadata"]);
+const ON_NODES = new Set([
+  "executed",
+  "execution_error",
+  "fewstep.facts",
+  "progress_text",
+  "b_preview_with_metadata",
+]);
 const ENDS = new Set(["execution_success", "execution_interrupted", "execution_error"]);
 // of ComfyUI's BinaryEventTypes
 const TEXT = 3;
 const PICTURE = 4;
 
-/** A websocket of its own: the server sends it what it says of the runs that were asked for by its id. */
+/** A websocket of its own: the server tells it of the runs that were asked for by its id. */
 export class Line {
   /** The client_id to ask by; null while there is none. */
   id = null;
