@@ -66,7 +66,10 @@ export class Latest {
     this.#renew(AT_ITS_END);
   }
 
-  /** The run has begun on the server, which may have had others to do before. */
+  /**
+   * The run has begun on the server, which may have had others to do before. Of one that lasts it is
+   * said again, when the page begins to follow it.
+   */
   begun(run) {
     const known = this.#find(run);
     if (!known || known.hasBegun) return;

@@ -36,7 +36,10 @@ export class OwnRuns {
     return run;
   }
 
-  /** Ask the server for a run; find() says for what: { prompt, targets, client }. Throws what ask() throws. */
+  /**
+   * Ask the server for a run; find() says for what, and who is told of it: { prompt, targets, client }.
+   * Throws what ask() throws.
+   */
   async ask(run, find) {
     const { prompt, targets, client } = await find();
     // cut off in the meantime
