@@ -1,7 +1,8 @@
 """How Live follows typing and sliders in the real frontend, beside core's Run (On Change).
 
 .venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] [--turns 3]
-.venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] --minutes 10 [--without-menu]
+.venv/comfyui/bin/python benchmarks/live.py [folder of ComfyUI] --minutes 10 [--nodes-2]
+                                            [--without-menu] [--looking-on]
 """
 
 import argparse
@@ -42,8 +43,14 @@ def main():
     parser.add_argument("comfyui", nargs="?", help="default: $COMFYUI_PATH or ~/comfy/ComfyUI")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=0, help="of the soak; none by default")
+    parser.add_argument("--nodes-2", action="store_true", help="soak in Nodes 2.0, not the canvas")
     parser.add_argument(
         "--without-menu", action="store_true", help="soak without the page's menu and its tooltips"
+    )
+    parser.add_argument(
+        "--looking-on",
+        action="store_true",
+        help="soak a page that is open, without Live, while the bare backend runs",
     )
     arguments = parser.parse_args()
     if arguments.comfyui:
@@ -64,7 +71,7 @@ def main():
             if arguments.without_menu:
                 running.client.post_json("/settings/Comfy.UseNewMenu", "Disabled")
             if arguments.minutes:
-                return soak(browser, running, arguments.minutes)
+                return soak(browser, running, arguments)
             return int(typing(browser, running, arguments.turns)) | dragging(
                 browser, running, arguments.turns
             )
@@ -145,10 +152,10 @@ def dragging(browser, running, turns):
     return statistics.median(shares) < SHARE
 
 
-def bare_rate(url, graph):
-    """What bare() finds in 5 s, in a thread: Playwright's loop runs in this one."""
+def bare_rate(url, graph, seconds=5):
+    """What bare() finds, in a thread: Playwright's loop runs in this one."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, bare(url, graph, 5)).result()
+        return thread.submit(asyncio.run, bare(url, graph, seconds)).result()
 
 
 async def bare(url, graph, seconds):
@@ -177,30 +184,41 @@ async def ended(socket, run):
                 return
 
 
-def soak(browser, running, minutes):
+def soak(browser, running, arguments):
     """Print memory while Live goes at full speed; whether it grows or a file is written."""
-    files = lambda: {
-        path
-        for folder in ("output", "temp")
-        for path in (running.folder / folder).rglob("*")
-        if path.is_file()
-    }
-    before, samples = files(), []
+    before, samples, pictures = files(running.folder), [], 0
     print("| minute | pictures | server, MB | page, MB |\n|---|---|---|---|")
-    with opened(browser, running, False) as page:
-        page.switch_live_on()
-        # one drag for all of it: each would be kept by the page, to be undone
-        page.grab()
+    with opened(browser, running, arguments.nodes_2) as page:
+        goes_on = looking_on(running.url, page) if arguments.looking_on else dragged(page)
         start = time.monotonic()
-        while (passed := time.monotonic() - start) < 60 * minutes:
-            page.move(25)
+        while (passed := time.monotonic() - start) < 60 * arguments.minutes:
+            pictures += goes_on(25)
             samples.append((passed, resident(running.process.pid) / 1e6, page.heap() / 1e6))
-            count = page.page.evaluate("() => seen.pictures.length")
-            print(f"| {passed / 60:.1f} | {count} | {samples[-1][1]:.0f} | {samples[-1][2]:.1f} |")
-            sys.stdout.flush()
-    written = files() - before
+            server, heap = samples[-1][1:]
+            print(f"| {passed / 60:.1f} | {pictures:.0f} | {server:.0f} | {heap:.1f} |", flush=True)
+    written = files(running.folder) - before
     print(f"files written to output or temp: {len(written)}")
     return int(bool(written) or any([grows(samples, place) for place in (1, 2)]))
+
+
+def files(base):
+    """Files in the folders that ComfyUI writes pictures to."""
+    paths = [path for folder in ("output", "temp") for path in (base / folder).rglob("*")]
+    return {path for path in paths if path.is_file()}
+
+
+def dragged(page):
+    """A function that drags the slider for so many seconds and counts the pictures."""
+    page.switch_live_on()
+    # one drag for all of it: each would be kept by the page, to be undone
+    page.grab()
+    return lambda seconds: page.move(seconds) * seconds
+
+
+def looking_on(url, page):
+    """The same by the bare backend, while the page hears of it as of anybody's runs."""
+    graph = page.graph()
+    return lambda seconds: bare_rate(url, graph, seconds) * seconds
 
 
 def grows(samples, place):

@@ -21,7 +21,7 @@ SIMULATE = """async ({ url, duration, cutting, asking, letters, gap, isDragged, 
         begin: () => {
             const run = { state, asked: clock };
             seen.runs.push(run);
-            later(asking, () => { waiting.push(run); serve(); });
+            later(asking, () => { waiting.push(run); latest.queued(run); serve(); });
             const there = seen.runs.filter(one => !one.ended);
             seen.most = Math.max(seen.most, there.length);
             seen.wanted = Math.max(seen.wanted, there.filter(one => !one.isCut).length);
@@ -67,7 +67,7 @@ SIMULATE = """async ({ url, duration, cutting, asking, letters, gap, isDragged, 
     return {
         most: seen.most,
         wanted: seen.wanted,
-        runs: seen.runs.map(({ state, asked }) => ({ state, asked })),
+        runs: seen.runs.map(({ state, asked, began }) => ({ state, asked, began })),
         shown: seen.shown,
         last: 3 * duration + gap * letters,
         duration: latest.duration,
@@ -144,6 +144,16 @@ def test_while_a_slider_is_moved_runs_follow_each_other_without_a_break(
     assert found["shown"][-1]["state"] == 5000 // gap and found["most"] <= 2
     # once it is let go of, what is out of date is cut off
     assert found["shown"][-1]["at"] - found["last"] <= asking + duration + 150
+
+
+@pytest.mark.parametrize("asking", [0, 10, 60])
+def test_while_a_slider_is_moved_a_run_waits_on_the_server_no_longer_than_asking_takes(
+    simulate, asking
+):
+    found = simulate(200, letters=300, gap=16, is_dragged=True, asking=asking)
+    # all but the first of the drag, when how long asking takes may be known from one run alone
+    waited = [run["began"] - run["asked"] for run in found["runs"][2:] if run.get("began")]
+    assert len(waited) > 15 and max(waited) <= asking + 16
 
 
 @pytest.mark.parametrize("asking", [0, 60, 400])

@@ -6,10 +6,12 @@
 const NEAR = 100;
 // After a pause has been waited for, only where it is as good as there
 const AT_ITS_END = 20;
-// While a slider is moved, the next run is asked for so long before the end of the one in flight, and
-// waits on the server when that is free. Not while one types: most would be out of date before they
-// begin, and a server that has many to take back is slow to answer.
-const AHEAD = 80;
+// While a slider is moved, the next run is asked for before the end of the one in flight: as long before
+// as asking takes, so that the server has it when it is free, but at most so long. No sooner, as what is
+// asked for is out of date by that, and the page draws its queue anew for every run that waits. Not while
+// one types: most would be out of date before they begin, and a server that has many to take back is slow
+// to answer.
+const AHEAD = 150;
 // While somebody edits without a break, a picture is let through after so long without one ...
 const STARVED = 650;
 // ... unless no edit came for a little longer than they usually do, so that nobody types any more
@@ -23,10 +25,11 @@ const DEBOUNCE = 80;
 
 /** Decides when a run is asked for and when one that is out of date is cut off. */
 export class Latest {
-  #runs = []; // [{ run, since, hasBegun, isLetThrough, isCut }], in flight first, then waiting
+  #runs = []; // [{ run, asked, since, hasBegun, isLetThrough, isCut }], in flight first, then waiting
   #isWanted = false;
   #wantedSince = 0;
   #duration = null; // of a whole run, as it was measured
+  #asking = 0; // until the server has a run, the same
   #shown = -Infinity;
   #edit = -Infinity; // the last one
   #gap = 0; // between edits, usually
@@ -66,6 +69,12 @@ export class Latest {
     this.#renew(AT_ITS_END);
   }
 
+  /** The server has the run, and does it when it has done those before. */
+  queued(run) {
+    const known = this.#find(run);
+    if (known) this.#asking = halfway(this.#asking, this.now() - known.asked);
+  }
+
   /**
    * The run has begun on the server, which may have had others to do before. Of one that lasts it is
    * said again, when the page begins to follow it.
@@ -82,9 +91,7 @@ export class Latest {
     const known = this.#find(run);
     if (!known) return;
     if (isShown) {
-      const took = this.now() - known.since;
-      // half of what is new, so that one slow run does not slow all that follow
-      this.#duration = this.#duration === null ? took : (this.#duration + took) / 2;
+      this.#duration = halfway(this.#duration, this.now() - known.since);
       this.#shown = this.now();
     }
     this.#runs = this.#runs.filter((one) => one !== known);
@@ -109,7 +116,9 @@ export class Latest {
       first.isLetThrough = true;
       if (!this.#isDragged) this.#after(this.#pause(), () => this.settle());
       // of one that has not begun nobody knows the end
-      if (first.hasBegun && !waiting) this.#after(this.#left() - AHEAD, () => this.#askAhead());
+      if (first.hasBegun && !waiting) {
+        this.#after(this.#left() - Math.min(AHEAD, this.#asking), () => this.#askAhead());
+      }
     } else if (first.isLetThrough) {
       this.#after(this.#pause(), () => this.#renew(AT_ITS_END));
     } else {
@@ -151,7 +160,8 @@ export class Latest {
     this.#isWanted = false;
     const isLetThrough =
       this.#duration === null || this.now() - this.#shown > STARVED || this.#isSteady();
-    const known = { since: this.now(), hasBegun: false, isLetThrough, isCut: false };
+    const asked = this.now();
+    const known = { asked, since: asked, hasBegun: false, isLetThrough, isCut: false };
     this.#runs.push(known);
     known.run = this.begin();
   }
@@ -191,6 +201,11 @@ export class Latest {
   #forget() {
     for (const takeBack of this.#planned.splice(0)) takeBack();
   }
+}
+
+/** Half of what is new, so that one slow run does not slow all that follow. */
+function halfway(known, latest) {
+  return known ? (known + latest) / 2 : latest;
 }
 
 function inTime(milliseconds, act) {

@@ -130,6 +130,7 @@ function begin() {
 async function ask(run) {
   try {
     await own.ask(run, whatToAsk);
+    latest.queued(run);
   } catch (error) {
     if (own.has(run) && error instanceof Unreachable) wait();
     else if (own.has(run)) stopFor(run, reasonOf(error));
