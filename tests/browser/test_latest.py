@@ -157,12 +157,27 @@ def test_while_a_slider_is_moved_a_run_waits_on_the_server_no_longer_than_asking
 
 
 @pytest.mark.parametrize("asking", [0, 60, 400])
-def test_while_one_types_a_run_waits_on_the_server_only_behind_one_that_is_cut_off(
-    simulate, asking
-):
-    # behind any other it would be out of date before it began
+def test_while_one_types_no_more_runs_are_asked_for_than_letters(simulate, asking):
     found = simulate(300, asking=asking)
-    assert found["wanted"] == 1 and found["most"] <= 2
+    assert len(found["runs"]) - 1 <= LETTERS and found["most"] <= 2
+
+
+@pytest.mark.parametrize("asking", [0, 15, 60])
+@pytest.mark.parametrize("duration", [190, 300])
+def test_while_one_types_a_run_waits_only_where_it_begins_before_the_next_letter(
+    simulate, duration, asking
+):
+    # any later, it would be out of date
+    for run in simulate(duration, asking=asking)["runs"]:
+        assert run["began"] <= 3 * duration + GAP * (run["state"] + 1)
+
+
+def test_a_letter_in_a_picture_that_is_let_through_is_asked_for_before_that_has_ended(simulate):
+    # the last one falls into such a picture now and then
+    for letters in range(30, 60):
+        found = simulate(210, letters=letters, gap=118, asking=15)
+        # a run begins a debounce of 20 ms after a letter, and ends 98 ms after the next one
+        assert found["shown"][-1]["at"] - found["last"] <= 210 + 98 + 21
 
 
 def test_on_a_page_whose_timers_are_late_runs_begin_while_one_types(simulate):

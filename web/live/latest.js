@@ -6,11 +6,9 @@
 const NEAR = 100;
 // After a pause has been waited for, only where it is as good as there
 const AT_ITS_END = 20;
-// While a slider is moved, the next run is asked for before the end of the one in flight: as long before
-// as asking takes, so that the server has it when it is free, but at most so long. No sooner, as what is
-// asked for is out of date by that, and the page draws its queue anew for every run that waits. Not while
-// one types: most would be out of date before they begin, and a server that has many to take back is slow
-// to answer.
+// Where edits go on until the run in flight ends, the next one is asked for before that: as long before as
+// asking takes, so that the server has it when it is free, but at most so long. No sooner, as what is
+// asked for is out of date by that, and the page draws its queue anew for every run that waits.
 const AHEAD = 150;
 // While somebody edits without a break, a picture is let through after so long without one ...
 const STARVED = 650;
@@ -115,20 +113,24 @@ export class Latest {
     } else if (this.#isSteady()) {
       first.isLetThrough = true;
       if (!this.#isDragged) this.#after(this.#pause(), () => this.settle());
-      // of one that has not begun nobody knows the end
-      if (first.hasBegun && !waiting) {
-        this.#after(this.#left() - Math.min(AHEAD, this.#asking), () => this.#askAhead());
-      }
-    } else if (first.isLetThrough) {
-      this.#after(this.#pause(), () => this.#renew(AT_ITS_END));
+      // unless edits have ceased: then the one in flight is soon cut off instead
+      const goesOn = () => this.#isDragged || this.now() - this.#edit < RAPID;
+      this.#askAhead(() => goesOn() && this.#start());
     } else {
-      this.#renew(NEAR);
+      if (first.isLetThrough) this.#after(this.#pause(), () => this.#renew(AT_ITS_END));
+      else this.#renew(NEAR);
+      const isBeforeNext = this.now() + this.#left() < this.#edit + this.#gap;
+      // never a third
+      if (!waiting && isBeforeNext) this.#askAhead(() => this.#start());
     }
   }
 
-  /** Ask while one is in flight, unless edits have ceased: then that one is soon cut off instead. */
-  #askAhead() {
-    if (this.#isDragged || this.now() - this.#edit < RAPID) this.#start();
+  /** Ask so soon that the run waits on the server when the one in flight has ended. */
+  #askAhead(ask) {
+    const [first, waiting] = this.#runs;
+    // of one that has not begun nobody knows the end
+    if (!first.hasBegun || waiting) return;
+    this.#after(this.#left() - Math.min(AHEAD, this.#asking), ask);
   }
 
   /**
@@ -158,8 +160,10 @@ export class Latest {
     this.#forget();
     if (!this.#isWanted) return;
     this.#isWanted = false;
-    const isLetThrough =
-      this.#duration === null || this.now() - this.#shown > STARVED || this.#isSteady();
+    // one that waits behind such a picture comes soon enough after it
+    const isFed = this.#runs.some((one) => one.isLetThrough);
+    const isStarved = !isFed && this.now() - this.#shown > STARVED;
+    const isLetThrough = this.#duration === null || isStarved || this.#isSteady();
     const asked = this.now();
     const known = { asked, since: asked, hasBegun: false, isLetThrough, isCut: false };
     this.#runs.push(known);
