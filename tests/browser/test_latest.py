@@ -180,6 +180,12 @@ def test_a_letter_in_a_picture_that_is_let_through_is_asked_for_before_that_has_
         assert found["shown"][-1]["at"] - found["last"] <= 210 + 98 + 21
 
 
+def test_what_waits_behind_a_picture_that_was_due_is_not_let_through_as_well(simulate):
+    found = simulate(190, gap=130, asking=30)
+    states = [one["state"] for one in found["shown"]]
+    assert all(b - a >= 2 for a, b in zip(states, states[1:], strict=False))
+
+
 def test_on_a_page_whose_timers_are_late_runs_begin_while_one_types(simulate):
     # a tenth of the run and the lag are longer than it takes to type the next letter
     found = simulate(600, gap=100, lag=60)

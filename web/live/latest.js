@@ -160,8 +160,8 @@ export class Latest {
     this.#forget();
     if (!this.#isWanted) return;
     this.#isWanted = false;
-    // one that waits behind such a picture comes soon enough after it
-    const isFed = this.#runs.some((one) => one.isLetThrough);
+    // what waits behind a run that finishes has a picture before it
+    const isFed = this.#runs.some((one) => !one.isCut);
     const isStarved = !isFed && this.now() - this.#shown > STARVED;
     const isLetThrough = this.#duration === null || isStarved || this.#isSteady();
     const asked = this.now();
