@@ -8,11 +8,16 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 
-from comfy.patcher_extension import WrappersMP
+from comfy.model_patcher import create_model_options_clone
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key, get_wrappers_with_key
+from comfy_execution.utils import get_executing_context
 
+from .serving import server
 from .wrapping import with_run, wrap_run
 
 KEY = "fewstep.passes"
+# of the page's: {"prompt_id": run, "passes": number}
+EVENT = "fewstep.passes"
 
 
 class Passes:
@@ -82,3 +87,32 @@ def with_passes(model, on_end: Callable[[Passes], None]):
         on_end(passes)
 
     return with_run(model, KEY, run)
+
+
+@contextmanager
+def told(model_options: dict):
+    """Tell the window that runs a sampler of ours how many passes it took; not where a node counts.
+
+    Args:
+        model_options: as the sampler was given them.
+
+    Yields:
+        Those that it should work with.
+    """
+    if get_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY, model_options, is_model_options=True):
+        yield model_options
+        return
+    counted = create_model_options_clone(model_options)
+    passes = Passes(0)
+    call = passes.call
+    add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, call, counted, is_model_options=True)
+    yield counted
+    _send(passes.total)
+
+
+def _send(passes):
+    instance, context = server(), get_executing_context()
+    if instance is None or context is None:
+        return
+    data = {"prompt_id": context.prompt_id, "passes": passes}
+    instance.send_sync(EVENT, data, instance.client_id)

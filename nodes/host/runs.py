@@ -13,6 +13,7 @@ from ...diffusion.process import FLOW, VE, Process
 from ...samplers.levels import check_run
 from ...samplers.noise import cpu_noise
 from ...samplers.start import CONVENTIONS, rescaled
+from . import passes
 from .sampling import process_of, sampling_of, undistilled_table
 
 
@@ -46,8 +47,11 @@ def as_sampler_function(sample):
     @functools.wraps(sample)
     @torch.no_grad()
     def function(model, x, sigmas, extra_args=None, callback=None, disable=None, **options):
-        with tqdm(total=max(len(sigmas) - 1, 0), disable=disable) as bar:
-            return sample(_run(model, x, sigmas, extra_args or {}, callback, bar), **options)
+        given = extra_args or {}
+        bar = tqdm(total=max(len(sigmas) - 1, 0), disable=disable)
+        with bar, passes.told(given.get("model_options", {})) as model_options:
+            given = given | {"model_options": model_options}
+            return sample(_run(model, x, sigmas, given, callback, bar), **options)
 
     return function
 

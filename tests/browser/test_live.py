@@ -1,6 +1,7 @@
 """Live in the real frontend: one types, and the picture follows."""
 
 import json
+import re
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from browser.live_page import (
     seen,
     set_value,
     shown,
+    told,
     type_text,
     wait_for_picture,
     wait_until_idle,
@@ -71,6 +73,7 @@ def test_typing_makes_pictures_and_the_last_one_is_that_of_the_whole_text(live_i
     ended = [one for one in after["ended"] if one not in before]
     # how many pictures come while one types is told by test_latest.py, on a clock of its own
     assert 1 <= len(ended) and len(after["started"]) - len(before) <= len(TEXT)
+    assert re.fullmatch(r"\d+ ms · 4 passes · [\d.]+ pictures/s", told(live))
     # pictures come in the order in which their runs began
     order = [after["started"].index(one) for one in after["pictures"]]
     assert order == sorted(order)

@@ -1,12 +1,10 @@
 """What nodes know of their run stands in ComfyUI's history, needs no page, and comes anew."""
 
-import asyncio
-import json
 import urllib.error
 
-import aiohttp
 import pytest
 import torch
+from host.messages import messages
 from host.test_lora_dialects import LAYERS, shipped
 from host.test_recipe_api import LCM, lora, loras, node, prompt_of, sample, text
 from host.test_texts import cached_and_guided
@@ -125,22 +123,9 @@ def test_comfyui_takes_no_fact_for_a_file_of_the_run(server):
     assert job["outputs_count"] == 0
 
 
-async def late(server, prompt):
-    """The first facts that come to the window which runs a prompt, after their node has ended."""
-    async with aiohttp.ClientSession() as session:
-        address = f"{server.url}/ws?clientId=facts".replace("http", "ws", 1)
-        async with session.ws_connect(address, max_msg_size=0) as socket:
-            data = {"prompt": prompt, "client_id": "facts"}
-            await asyncio.to_thread(server.client.post_json, "/prompt", data)
-            async for message in socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    event = json.loads(message.data)
-                    if event["type"] == "fewstep.facts":
-                        return event["data"]
-
-
 def test_a_cache_tells_what_it_saved_after_the_run(host, server):
-    told = asyncio.run(asyncio.wait_for(late(server, cached_and_guided()), timeout=120))
+    # their node has ended long before
+    _, (told,) = messages(server, cached_and_guided(), "fewstep.facts")
     assert told["node"] == "2"
     run = told["facts"]["run"]
     # 12 steps, 6 of them with cfg

@@ -20,6 +20,7 @@ const ON_NODES = new Set([
   "executed",
   "execution_error",
   "fewstep.facts",
+  "fewstep.passes",
   "progress_text",
   "b_preview_with_metadata",
 ]);

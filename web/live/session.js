@@ -212,6 +212,10 @@ const listeners = {
   progress_text({ text }) {
     if (own.first?.hasBegun) own.first.passes += passesOf(text);
   },
+  "fewstep.passes"({ prompt_id, passes }) {
+    const run = own.of(prompt_id);
+    if (run) run.passes += passes;
+  },
   execution_success({ prompt_id }) {
     const run = own.ended(prompt_id);
     if (!run) return;
