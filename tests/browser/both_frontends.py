@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,11 @@ FEWER_STEPS = """() => {
 }"""
 LOAD = "workflow => window.app.loadGraphData(workflow)"
 PROMPT = "async () => (await window.app.graphToPrompt()).output"
+# what people choose in ComfyUI's settings
+RENDER = """isVue => window.app.extensionManager.setting.set("Comfy.VueNodes.Enabled", isVue)"""
+# a node is an element of the page in Nodes 2.0 alone
+IS_RENDERED = "isVue => isVue === Boolean(document.querySelector('[data-node-id]'))"
+RENDERERS = {"canvas": False, "Nodes 2.0": True}
 # of the nodes that are not ours and their widgets: functions that they alone have
 FUNCTIONS_OF_NODES = """() => {
     const functions = one => Object.entries(Object.getOwnPropertyDescriptors(one))
@@ -59,8 +65,8 @@ class Seen(NamedTuple):
         scripts: those of ours that it loaded, as paths in web/.
         trouble: errors of the console and of the page, requests that failed.
         runs: {workflow: (what was run, in API format; [H, W, 3] each that its nodes showed)}.
-        prompts: {workflow: what would be run}.
-        nodes: {workflow: functions of its nodes that are not ours}.
+        prompts: {(renderer, workflow): what would be run}.
+        nodes: {(renderer, workflow): functions of its nodes that are not ours}.
         functions: those of the page, after all workflows were opened.
     """
 
@@ -86,11 +92,14 @@ def look(browser, server, is_ours_there):
     page.evaluate(LOAD, WORKFLOWS["live"])
     runs["live"] = run(page, server, 1)
     prompts, nodes = {}, {}
-    for name, workflow in WORKFLOWS.items():
-        page.evaluate(LOAD, workflow)
-        prompts[name] = page.evaluate(PROMPT)
-        nodes[name] = page.evaluate(FUNCTIONS_OF_NODES)
+    for renderer, name in product(RENDERERS, WORKFLOWS):
+        page.evaluate(RENDER, RENDERERS[renderer])
+        page.evaluate(LOAD, WORKFLOWS[name])
+        page.wait_for_function(IS_RENDERED, arg=RENDERERS[renderer])
+        prompts[renderer, name] = page.evaluate(PROMPT)
+        nodes[renderer, name] = page.evaluate(FUNCTIONS_OF_NODES)
     page.wait_for_load_state("networkidle")
+    page.evaluate(RENDER, False)
     seen = Seen(scripts, trouble, runs, prompts, nodes, page.evaluate(FUNCTIONS, DEPTH))
     context.close()
     return seen

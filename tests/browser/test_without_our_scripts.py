@@ -10,7 +10,7 @@ import aiohttp
 import numpy
 import pytest
 from browser import both_frontends
-from browser.both_frontends import ROOT, WORKFLOWS
+from browser.both_frontends import RENDERERS, ROOT, WORKFLOWS
 
 # ComfyUI's number of messages that hold a picture and what it is of
 WITH_METADATA = 4
@@ -64,14 +64,17 @@ def test_no_function_or_name_of_the_page_is_another_one(seen):
     } <= set(ours)
 
 
+@pytest.mark.parametrize("renderer", RENDERERS)
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_nodes_that_are_not_ours_are_as_without_the_pack(seen, name):
-    assert seen[0].nodes[name] == seen[1].nodes[name]
+def test_nodes_that_are_not_ours_are_as_without_the_pack(seen, name, renderer):
+    ours, bare = (one.nodes[renderer, name] for one in seen)
+    assert ours == bare
 
 
+@pytest.mark.parametrize("renderer", RENDERERS)
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_workflow_is_run_as_the_same_graph_without_our_scripts(seen, name):
-    ours, bare = (one.prompts[name] for one in seen)
+def test_a_workflow_is_run_as_the_same_graph_without_our_scripts(seen, name, renderer):
+    ours, bare = (one.prompts[renderer, name] for one in seen)
     assert ours and ours == bare
 
 
