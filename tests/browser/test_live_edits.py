@@ -31,6 +31,14 @@ GRAPH = {
         graph.add(load); graph.add(encode);
         load.connect(0, encode, 0); graph.getNodeById(2).connect(2, encode, 1);
         encode.connect(0, graph.getNodeById(8), 5)""",
+    "mask": """const load = graph.nodes.find(node => node.type === "LoadImage");
+        const masked = LiteGraph.createNode("SetLatentNoiseMask");
+        graph.add(masked); masked.connect(0, graph.getNodeById(8), 5);
+        graph.nodes.find(node => node.type === "VAEEncode").connect(0, masked, 0);
+        load.connect(1, masked, 1)""",
+    "edit mask": """window.app.canvas.selectNode(
+            graph.nodes.find(node => node.type === "LoadImage"));
+        await window.app.extensionManager.command.execute("Comfy.MaskEditor.OpenMaskEditor")""",
     "itself": """const live = graph.getNodeById(10), seed = graph.getNodeById(8).widgets
             .find(widget => widget.name === "noise_seed");
         const { api } = await import("/scripts/api.js");
@@ -73,6 +81,19 @@ def runs_of(page, server, edit, seconds=0.4):
     return len(seen(page)["started"]) - before
 
 
+def paint_mask(page):
+    """Draw a line over the picture of LoadImage in ComfyUI's own editor, and save it."""
+    change(page, "edit mask")
+    save = page.get_by_role("dialog").get_by_role("button", name="Save")
+    save.wait_for()
+    page.mouse.move(800, 450)
+    page.mouse.down()
+    page.mouse.move(900, 480, steps=5)
+    page.mouse.up()
+    save.click()
+    save.wait_for(state="detached")
+
+
 def test_an_edit_of_any_kind_starts_one_run(live, server):
     edits = {
         "text": lambda: type_text(live, "a green cross"),
@@ -86,6 +107,8 @@ def test_an_edit_of_any_kind_starts_one_run(live, server):
         "picture": lambda: change(live, "picture"),
         "file": lambda: set_value(live, "LoadImage", "image", "red.png"),
         "nasty file": lambda: set_value(live, "LoadImage", "image", "<b id=struck>.png"),
+        "mask": lambda: change(live, "mask"),
+        "painted mask": lambda: paint_mask(live),
     }
     assert {name: runs_of(live, server, edit) for name, edit in edits.items()} == dict.fromkeys(
         edits, 1
