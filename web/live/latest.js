@@ -35,8 +35,8 @@ export class Latest {
   #planned = []; // take back what waits for its time
 
   /**
-   * begin() and cut(run) are called when it is time; begin() gives a name to its run, by which begun()
-   * and ended() tell of it, also where it was cut off. now() gives milliseconds, later(milliseconds,
+   * begin() and cut(run) are called when it is time; begin() gives a name to its run, by which queued(),
+   * begun() and ended() tell of it, also where it was cut off. now() gives milliseconds, later(milliseconds,
    * act) a function that takes it back.
    */
   constructor({ begin, cut, now = () => performance.now(), later = inTime }) {
