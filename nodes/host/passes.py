@@ -16,7 +16,7 @@ from .serving import server
 from .wrapping import with_run, wrap_run
 
 KEY = "fewstep.passes"
-# of the page's: {"prompt_id": run, "passes": number}
+# the window that runs a sampler of ours is told {"prompt_id": str, "passes": int}
 EVENT = "fewstep.passes"
 
 
@@ -102,11 +102,10 @@ def told(model_options: dict):
     if get_wrappers_with_key(WrappersMP.APPLY_MODEL, KEY, model_options, is_model_options=True):
         yield model_options
         return
-    counted = create_model_options_clone(model_options)
+    own = create_model_options_clone(model_options)
     passes = Passes(0)
-    call = passes.call
-    add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, call, counted, is_model_options=True)
-    yield counted
+    add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, passes.call, own, is_model_options=True)
+    yield own
     _send(passes.total)
 
 
