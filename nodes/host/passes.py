@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from comfy.model_patcher import create_model_options_clone
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key, get_wrappers_with_key
-from comfy_execution.utils import get_executing_context
 
 from .serving import server
 from .wrapping import with_run, wrap_run
@@ -110,8 +109,9 @@ def told(model_options: dict):
 
 
 def _send(passes):
-    instance, context = server(), get_executing_context()
-    if instance is None or context is None:
-        return
-    data = {"prompt_id": context.prompt_id, "passes": passes}
-    instance.send_sync(EVENT, data, instance.client_id)
+    instance = server()
+    # of the run that is under way; None in a ComfyUI that has run nothing, as in a script
+    prompt_id = getattr(instance, "last_prompt_id", None)
+    if prompt_id is not None:
+        data = {"prompt_id": prompt_id, "passes": passes}
+        instance.send_sync(EVENT, data, instance.client_id)
