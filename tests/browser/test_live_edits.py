@@ -39,6 +39,8 @@ GRAPH = {
     "edit mask": """window.app.canvas.selectNode(
             graph.nodes.find(node => node.type === "LoadImage"));
         await window.app.extensionManager.command.execute("Comfy.MaskEditor.OpenMaskEditor")""",
+    "core's sampler": """const select = LiteGraph.createNode("KSamplerSelect");
+        graph.add(select); select.connect(0, graph.getNodeById(8), 3)""",
     "itself": """const live = graph.getNodeById(10), seed = graph.getNodeById(8).widgets
             .find(widget => widget.name === "noise_seed");
         const { api } = await import("/scripts/api.js");
@@ -114,6 +116,15 @@ def test_an_edit_of_any_kind_starts_one_run(live, server):
         edits, 1
     )
     assert button(live, "Stop").is_visible()
+
+
+def test_of_a_sampler_whose_passes_nobody_counts_the_steps_are_told(live, server):
+    set_value(live, "SamplerCustom", "cfg", 1.0)
+    set_value(live, "FewStepSigmas", "steps", 3)
+    wait_until_idle(server, 0.4)
+    assert " · 3 passes · " in told(live)
+    assert runs_of(live, server, lambda: change(live, "core's sampler")) == 1
+    assert " · 3 steps · " in told(live)
 
 
 def test_a_run_that_changes_a_widget_does_not_start_another(live, server):

@@ -3,7 +3,7 @@ import { ask, forget, interrupt, newId, takeBack, takeBackAtOnce } from "./runs.
 
 /** Nobody else's run is ever touched. */
 export class OwnRuns {
-  // [{ id, isThere, hasBegun, isShown, passes, prompt }], in flight first, then waiting
+  // [{ id, isThere, hasBegun, isShown, passes, steps, prompt }], in flight first, then waiting
   #runs = [];
   // those that were taken back, by id; one may begin all the same, between the question and the answer
   #dropped = new Map();
@@ -30,8 +30,8 @@ export class OwnRuns {
 
   /** A run that is yet to be asked for. */
   make() {
-    const state = { isThere: false, hasBegun: false, isShown: false, passes: 0, prompt: null };
-    const run = { id: newId(), ...state };
+    const state = { isThere: false, hasBegun: false, isShown: false, prompt: null };
+    const run = { id: newId(), ...state, passes: 0, steps: {} };
     this.#runs.push(run);
     return run;
   }

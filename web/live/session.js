@@ -6,6 +6,7 @@ import { Latest } from "./latest.js";
 import { Line } from "./line.js";
 import { OwnRuns } from "./own_runs.js";
 import { passesOf, reasonOf, Unreachable } from "./runs.js";
+import { forgetRate, isSampler, told } from "./told.js";
 import { quickState, whatLeadsToLive } from "./upstream.js";
 import { isWanted } from "../is_wanted.js";
 import { nodeOf } from "../node_of.js";
@@ -13,8 +14,6 @@ import { t } from "../words.js";
 
 // milliseconds between looks at the graph, while live, for what no event tells
 const LOOK = 30;
-// pictures whose rate is told
-const RECENT = 10;
 // milliseconds without a live output after which Live is over
 const GONE = 1000;
 const PICTURE = "b_preview_with_metadata";
@@ -28,7 +27,6 @@ let isDragging = false; // a pointer is held down
 let workflow = null; // in which it was switched on
 let before = null; // state before others heard what the server says
 let known = null; // what led to live outputs, and the state at the look that found it
-let times = [];
 
 const own = new OwnRuns({ gone: (run) => latest.ended(run, false) });
 const latest = new Latest({ begin, cut: (run) => own.drop(run) });
@@ -68,7 +66,7 @@ function start() {
   workflow = openWorkflow();
   quick = asked = "";
   isFirst = true;
-  times = [];
+  forgetRate();
   tell("");
   update();
 }
@@ -167,21 +165,6 @@ function picture({ blob, nodeId, displayNodeId, jobId }) {
   if (run) run.isShown = true;
 }
 
-function rate() {
-  times = [...times, performance.now()].slice(-RECENT);
-  const span = times.at(-1) - times[0];
-  return span ? ((times.length - 1) * 1000) / span : 0;
-}
-
-function told(passes) {
-  const words = [t("{milliseconds} ms", { milliseconds: Math.round(latest.duration) })];
-  if (passes === 1) words.push(t("1 pass"));
-  else if (passes) words.push(t("{count} passes", { count: passes }));
-  const pictures = rate();
-  if (pictures) words.push(t("{rate} pictures/s", { rate: pictures.toFixed(1) }));
-  return words.join(" · ");
-}
-
 /** What is said of a run that the page does not follow. */
 function heard(type, detail) {
   listeners[type]?.(detail);
@@ -216,12 +199,16 @@ const listeners = {
     const run = own.of(prompt_id);
     if (run) run.passes += passes;
   },
+  progress({ prompt_id, node, max }) {
+    const run = own.of(prompt_id);
+    if (run && isSampler(node)) run.steps[node] = max;
+  },
   execution_success({ prompt_id }) {
     const run = own.ended(prompt_id);
     if (!run) return;
     isFirst = false;
     latest.ended(run, run.isShown);
-    if (run.isShown) tell(told(run.passes));
+    if (run.isShown) tell(told(run, latest.duration));
   },
   execution_interrupted({ prompt_id }) {
     const run = own.ended(prompt_id);
