@@ -26,6 +26,7 @@ find_chromium = importlib.import_module("bootstrap.find_chromium")
 find_comfyui = importlib.import_module("bootstrap.find_comfyui")
 server = importlib.import_module("bootstrap.server")
 client = importlib.import_module("host.client")
+frontend = importlib.import_module("browser.frontend")
 live_page = importlib.import_module("live_page")
 
 TEXT = "a blue star on a brown background, large"
@@ -33,7 +34,6 @@ TEXT = "a blue star on a brown background, large"
 SPEED = 8
 # milliseconds beside one run, and the share of the bare backend's pictures a second
 ALLOWED, SHARE = 150, 0.7
-RENDERERS = {"canvas": False, "Nodes 2.0": True}
 # what memory may grow by, and the seconds before it counts
 FLAT, WARM = 0.05, 120
 
@@ -88,7 +88,7 @@ def typing(browser, running, turns):
     )
     print("|---|---|---|---|---|---|---|")
     is_over = False
-    for renderer, is_vue in RENDERERS.items():
+    for renderer, is_vue in frontend.RENDERERS.items():
         for way in ("Live", "Run (On Change)"):
             with opened(browser, running, is_vue) as page:
                 if way == "Live":
@@ -132,7 +132,7 @@ def dragging(browser, running, turns):
     print("\n| renderer | bare backend, pictures/s | Run (Instant) | slider | share of bare |")
     print("|---|---|---|---|---|")
     shares = []
-    for renderer, is_vue in RENDERERS.items():
+    for renderer, is_vue in frontend.RENDERERS.items():
         with opened(browser, running, is_vue) as page:
             graph = page.graph()
         for _ in range(turns):

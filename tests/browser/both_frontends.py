@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy
 from browser import frontend
+from browser.frontend import RENDERERS
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,6 @@ PROMPT = "async () => (await window.app.graphToPrompt()).output"
 RENDER = """isVue => window.app.extensionManager.setting.set("Comfy.VueNodes.Enabled", isVue)"""
 # a node is an element of the page in Nodes 2.0 alone
 IS_RENDERED = "isVue => isVue === Boolean(document.querySelector('[data-node-id]'))"
-RENDERERS = {"canvas": False, "Nodes 2.0": True}
 # of the nodes that are not ours and their widgets: functions that they alone have
 FUNCTIONS_OF_NODES = """() => {
     const functions = one => Object.entries(Object.getOwnPropertyDescriptors(one))

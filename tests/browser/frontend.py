@@ -42,6 +42,8 @@ LISTEN = """(() => {
         }
     };
 })()"""
+# whether Nodes 2.0 is on, ComfyUI's setting Comfy.VueNodes.Enabled
+RENDERERS = {"canvas": False, "Nodes 2.0": True}
 LONG = 120_000  # milliseconds
 # of Chromium
 FLAGS = [

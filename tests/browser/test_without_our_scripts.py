@@ -10,7 +10,8 @@ import aiohttp
 import numpy
 import pytest
 from browser import both_frontends
-from browser.both_frontends import RENDERERS, ROOT, WORKFLOWS
+from browser.both_frontends import ROOT, WORKFLOWS
+from browser.frontend import RENDERERS
 
 # ComfyUI's number of messages that hold a picture and what it is of
 WITH_METADATA = 4

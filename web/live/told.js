@@ -18,17 +18,22 @@ export function isSampler(id) {
 
 /**
  * In words, of a run that has just been shown; duration in milliseconds. Its steps, by node, are told
- * where nobody counts its passes: a sampler of ComfyUI's own.
+ * where nobody counts its passes: with samplers of ComfyUI's own alone.
  */
 export function told({ passes, steps }, duration) {
   const words = [t("{milliseconds} ms", { milliseconds: Math.round(duration) })];
-  const count = passes || Object.values(steps).reduce((sum, ofNode) => sum + ofNode, 0);
-  const one = passes ? t("1 pass") : t("1 step");
-  const many = passes ? t("{count} passes", { count }) : t("{count} steps", { count });
-  if (count) words.push(count === 1 ? one : many);
+  if (passes === 1) words.push(t("1 pass"));
+  else if (passes) words.push(t("{count} passes", { count: passes }));
+  else words.push(...stepsOf(steps));
   const pictures = rate();
   if (pictures) words.push(t("{rate} pictures/s", { rate: pictures.toFixed(1) }));
   return words.join(" · ");
+}
+
+function stepsOf(steps) {
+  const count = Object.values(steps).reduce((sum, ofNode) => sum + ofNode, 0);
+  if (!count) return [];
+  return [count === 1 ? t("1 step") : t("{count} steps", { count })];
 }
 
 function rate() {
